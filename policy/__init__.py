@@ -1,0 +1,1 @@
+"""Decide. Say allow or refuse, and name the rule."""
