@@ -1,0 +1,45 @@
+"""Engines for libpq URLs: psycopg through SQLAlchemy, with the time limits that a record needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Engine, create_engine
+
+from .errors import DatabaseUnfit
+
+LIMITS = {
+    # A stuck holder of the head row would stop every read: its transaction ends by itself.
+    "statement_timeout": "15s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+NETWORK: Mapping[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""Seconds, and milliseconds for `tcp_user_timeout`: a database that went silent is a fault within 15 seconds."""
+
+
+def engine_for(url: str, *, connections: int = 20) -> Engine:
+    """An engine for a libpq URL, `postgresql://role@/name?host=/socket/folder` for instance. Connects to nothing yet.
+
+    What the URL itself sets wins over the limits here. Raises `DatabaseUnfit` where libpq cannot read it.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as problem:
+        raise DatabaseUnfit(f"the database's URL is not libpq's: {problem}".strip()) from None
+    options = " ".join(f"-c {name}={value}" for name, value in LIMITS.items())
+    settings = {"application_name": "remit", **NETWORK, **given, "options": f"{options} {given.get('options', '')}"}
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect("", **settings)
+
+    return create_engine(
+        "postgresql+psycopg://", creator=connect, pool_size=connections, max_overflow=0, pool_pre_ping=True
+    )

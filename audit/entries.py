@@ -1,0 +1,54 @@
+"""What is written down: one `Entry` for each thing that happened, and every kind there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+"""What canonical JSON can say: only ASCII keys, strings, booleans, null, integers below 2⁵³."""
+
+
+class Kind(StrEnum):
+    """Every kind of entry that is written so far."""
+
+    READ_AUTHORIZED = "read.authorized"
+    READ_REFUSED = "read.refused"
+    READ_COMPLETED = "read.completed"
+    READ_INTERRUPTED = "read.interrupted"
+    READ_CHECKED = "read.checked"
+    IDENTITY_REFUSED = "identity.refused"
+    POLICY_ACTIVATED = "policy.activated"
+    POLICY_REFUSED = "policy.refused"
+    STORE_UNDECLARED = "store.undeclared"
+    STORE_EXPOSED = "store.exposed"
+    GRANT_ADDED = "grant.added"
+    GRANT_REVOKED = "grant.revoked"
+    GRANT_SUSPENDED = "grant.suspended"
+    GRANT_RESUMED = "grant.resumed"
+    PAUSE_SET = "pause.set"
+    PAUSE_LIFTED = "pause.lifted"
+    ALERT_RAISED = "alert.raised"
+    ALERT_ACKNOWLEDGED = "alert.acknowledged"
+    AUDIT_READ = "audit.read"
+    ACCESS_REFUSED = "access.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. The named fields are what a trail is searched by; `details` are the kind's own.
+
+    Never holds the data itself nor a token. `read` is the id of the read, `grant` of the grant,
+    `digest` the bundle's that decided.
+    """
+
+    kind: Kind
+    actor: str
+    teams: tuple[str, ...] = ()
+    read: str | None = None
+    dataset: str | None = None
+    purpose: str | None = None
+    grant: str | None = None
+    code: str | None = None
+    excess: str | None = None
+    digest: str | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)

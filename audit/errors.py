@@ -1,0 +1,41 @@
+"""What can go wrong with the ledger and its database.
+
+AuditError
+├── NotRecorded          nothing may be done on the strength of this entry; it may or may not be in the ledger
+│   ├── NotCanonical     the entry cannot be said in canonical JSON; it is not in the ledger
+│   └── ClockBehind      this machine's clock is behind the ledger; it is not in the ledger
+├── StaleEpoch           decided under an older control epoch; decide again
+└── DatabaseUnfit        the database cannot hold a ledger as it is; says what to do
+"""
+
+
+class AuditError(Exception):
+    """The root of this package's errors."""
+
+
+class NotRecorded(AuditError):
+    """The entry was not confirmed as durable. Its outcome may be unknown: act as if it had never been written."""
+
+
+class NotCanonical(NotRecorded):
+    """The entry holds something that canonical JSON cannot say: a float, a huge integer, a key that is not ASCII."""
+
+
+class ClockBehind(NotRecorded):
+    """The clock is more than 60 seconds behind the last entry, and time in entries never runs back."""
+
+
+class StaleEpoch(AuditError):
+    """The control epoch has been raised since the caller decided; `current` is what it is now."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"decided under an older control epoch than {current}; decide again")
+        self.current = current
+
+
+class NotReadable(AuditError):
+    """The ledger could not be read to the end, so nothing can be said of it."""
+
+
+class DatabaseUnfit(AuditError):
+    """The database, or where it should live, cannot hold a ledger as it is; the message says what to do."""

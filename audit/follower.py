@@ -1,0 +1,103 @@
+"""Follow the ledger. One thread turns what is written there into alerts, and hands on those that were raised.
+
+The ledger is the queue: a crash loses nothing, an append never waits. Each entry counts once, see `Alerts.take`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from .alerts import Alerts
+from .errors import AuditError
+from .listening import ENTRIES, listening
+from .signals import Alert, signal_of
+from .tables import ALERT_CURSOR, AUDIT_HEAD
+from .trail import after
+
+_POLL = 0.5
+_REST = 0.02
+"""Seconds between two looks at a busy ledger: what is written meanwhile is read together."""
+_BATCH = 500
+
+_PLACE = select(ALERT_CURSOR.c.seq, select(AUDIT_HEAD.c.size).scalar_subquery())
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How alerting is doing: entries not looked at yet (None before the first look), and what last went wrong.
+
+    `last_error` is the fault's name; None while the ledger is being followed, and only then.
+    """
+
+    is_running: bool
+    lag: int | None
+    last_error: str | None
+
+
+class Follower:
+    """`with Follower(…):` follows the ledger until it ends; `deliver` gets each raised alert and must not block."""
+
+    def __init__(self, engine: Engine, alerts: Alerts, deliver: Callable[[Alert], None]) -> None:
+        self._engine, self._alerts, self._deliver = engine, alerts, deliver
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="follower", daemon=True)
+        self._lag: int | None = None
+        self._last_error: str | None = None
+
+    def __enter__(self) -> "Follower":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def following(self) -> Following:
+        """How alerting is doing now."""
+        is_running = self._thread.is_alive()
+        return Following(is_running, self._lag, self._last_error if is_running else "not running")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with listening(self._engine, ENTRIES) as wait:
+                    self._follow(wait)
+            except (SQLAlchemyError, AuditError) as error:
+                self._last_error = _name_of(error)
+                log.error("alerting_interrupted", error=self._last_error)
+                self._stopping.wait(_POLL)
+
+    def _follow(self, wait: Callable[[float], None]) -> None:
+        while not self._stopping.is_set():
+            is_behind = self._look()
+            self._last_error = None
+            self._stopping.wait(_REST)
+            if not is_behind:
+                wait(_POLL)
+
+    def _look(self) -> bool:
+        """Take the next batch; whether there is more."""
+        with self._engine.connect() as connection:
+            cursor, size = connection.execute(_PLACE).one()
+        self._lag = size - cursor
+        if not self._lag:
+            return False
+        lines = after(self._engine, cursor, _BATCH)
+        signals = [signal for line in lines if (signal := signal_of(line.seq, line.doc))]
+        raised = self._alerts.take(signals, after=cursor, upto=lines[-1].seq)
+        for alert in raised:
+            log.warning("alert_raised", alert=alert.id, severity=str(alert.severity), title=alert.title)
+            self._deliver(alert)
+        return True
+
+
+def _name_of(error: Exception) -> str:
+    """The fault's name alone: its message may hold the statement and its parameters."""
+    return type(error.orig if isinstance(error, DBAPIError) else error).__name__

@@ -1,0 +1,70 @@
+"""Which gateways live: each holds an advisory lock on the session it appends with; what a dead one left is closed."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from .entries import Entry, Kind
+from .head import Cursor
+
+# Shared, so that a gateway that reconnects does not wait until its own old session is noticed to be gone.
+CLAIM = "SELECT pg_advisory_lock_shared(%s)"
+IS_FREE = "SELECT pg_try_advisory_xact_lock(%s)"
+WITH_OPEN_READS = "SELECT DISTINCT gateway FROM open_reads WHERE gateway <> %s"
+HELD = """
+    SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+LEFT_OPEN = """
+    SELECT doc FROM open_reads JOIN audit_entries USING (seq)
+    WHERE gateway = ANY(%s) OR open_reads.read = ANY(%s) ORDER BY seq
+"""
+
+
+def lock_key(gateway: str) -> int:
+    """The advisory lock of a gateway instance: 64 bits, signed."""
+    return int.from_bytes(sha256(b"remit gateway " + gateway.encode()).digest()[:8], "big", signed=True)
+
+
+def claim(cursor: Cursor, gateway: str) -> None:
+    """Holds the lock of `gateway` for as long as this session lives."""
+    cursor.execute(CLAIM, (lock_key(gateway),))
+
+
+def held_locks(cursor: Cursor) -> frozenset[int]:
+    """The instance locks that are held just now, by whatever session."""
+    return frozenset(key for (key,) in cursor.execute(HELD))
+
+
+def orphans(cursor: Cursor, gateway: str) -> tuple[Entry, ...]:
+    """The ends that other gateways, gone without a word, left out; costs what is open, not what was ever written.
+
+    Their locks are held until the transaction ends, so of two gateways that start at once one closes.
+    """
+    others = [name for (name,) in cursor.execute(WITH_OPEN_READS, (gateway,))]
+    return interruptions(cursor, gateways=[name for name in others if _is_free(cursor, name)])
+
+
+def interruptions(cursor: Cursor, *, gateways: Sequence[str] = (), reads: Sequence[str] = ()) -> tuple[Entry, ...]:
+    """An end for each open read of `gateways`, and for each of `reads` that is open."""
+    return tuple(_interrupted(doc) for (doc,) in cursor.execute(LEFT_OPEN, (list(gateways), list(reads))))
+
+
+def _is_free(cursor: Cursor, gateway: str) -> bool:
+    row = cursor.execute(IS_FREE, (lock_key(gateway),)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _interrupted(doc: dict[str, Any]) -> Entry:
+    return Entry(
+        Kind.READ_INTERRUPTED,
+        doc["actor"],
+        teams=tuple(doc.get("teams", ())),
+        read=doc["read"],
+        dataset=doc.get("dataset"),
+        purpose=doc.get("purpose"),
+        grant=doc.get("grant"),
+        digest=doc.get("digest"),
+        details={"ended_by": "lost", "authorized_by": doc["gateway"]},
+    )

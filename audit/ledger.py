@@ -1,0 +1,137 @@
+"""The ledger: append, and know that it is durable. What always holds:
+
+1. `seq` has no gaps, and its order is the order of the tree's leaves: both are set under the lock of `audit_head`.
+2. `append` returns after the commit, with `synchronous_commit` on.
+3. An entry decided under an older control epoch than the head's is not written.
+4. Time never runs back from one entry to the next.
+5. Whoever appends holds its instance's lock on the same session.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from .committer import Committer, Outcome, Recorded, Slip
+from .drafts import Draft, draft
+from .entries import Entry
+from .errors import NotRecorded, StaleEpoch
+from .head import Cursor, Head, begun, lock_head, read_head, write
+from .instances import claim, interruptions, orphans
+
+Session = psycopg.Connection[Any]
+Work = Callable[[Connection], Sequence[Entry]]
+
+
+class Ledger:
+    """One gateway's hand in the ledger. `gateway` names this instance and no other; `clock` gives aware UTC times."""
+
+    def __init__(self, engine: Engine, *, gateway: str, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._clock = clock
+        self._own: Connection | None = None
+        self._doubtful: set[str] = set()
+        self._committer = Committer(self._write_batch)
+
+    def append(self, entry: Entry, *, epoch: int | None = None) -> Recorded:
+        """Waits until `entry` is durable; concurrent callers share a transaction.
+
+        Raises `StaleEpoch` where the control epoch is not `epoch` any more, `NotRecorded` on any fault: the entry
+        may be in the ledger all the same; a read that was so authorised is then closed as interrupted.
+        """
+        return self._committer.submit(draft(entry, self._gateway), epoch)
+
+    def change(self, work: Work, *, raises_epoch: bool = True) -> tuple[Recorded, ...]:
+        """Runs `work`, which writes what it changes and returns the entries that say so, in one durable transaction.
+
+        Nothing else is appended meanwhile; without an entry the epoch stays. Raises what `work` raises, and then
+        nothing was changed; `NotRecorded` on a fault of the database, whose outcome may be unknown.
+        """
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            cursor = _session(connection).cursor()
+            head = lock_head(cursor)
+            drafts = [draft(entry, self._gateway) for entry in work(connection)]
+            # No entry: nothing happened that anybody has to decide anew for.
+            return self._written(cursor, head, drafts, raises_epoch=raises_epoch) if drafts else ()
+
+    def close_orphans(self) -> tuple[Recorded, ...]:
+        """Closes what gateways that are gone left open, as `read.interrupted`: to be called at the start."""
+        return self.change(lambda connection: orphans(_session(connection).cursor(), self._gateway), raises_epoch=False)
+
+    def head(self) -> Head:
+        """The ledger's end as of now. Raises `NotRecorded` where the database does not answer."""
+        with _translated(), self._engine.connect() as connection:
+            return read_head(_session(connection).cursor())
+
+    def close(self) -> None:
+        """Writes what is waiting, then refuses more. The engine stays the caller's."""
+        self._committer.close()
+        self._leave()
+
+    def _write_batch(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
+        try:
+            return self._try_batch(slips)
+        except NotRecorded:
+            self._leave()
+            raise
+
+    def _try_batch(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
+        with _translated():
+            session = self._session()
+            cursor = session.cursor()
+            head = lock_head(cursor)
+            # An outcome that was never known is settled before anything else: its transaction has ended, or
+            # this one would not have the lock.
+            unknown = [draft(entry, self._gateway) for entry in interruptions(cursor, reads=sorted(self._doubtful))]
+            fresh = [slip for slip in slips if slip.epoch in (None, head.epoch)]
+            drafts = unknown + [slip.draft for slip in fresh]
+            recorded = self._written(cursor, head, drafts) if drafts else ()
+            self._doubtful.update(begun(slip.draft for slip in fresh))
+            session.commit()
+            self._doubtful.clear()
+        written = iter(recorded[len(unknown) :])
+        return [next(written) if slip.epoch in (None, head.epoch) else StaleEpoch(head.epoch) for slip in slips]
+
+    def _written(
+        self, cursor: Cursor, head: Head, drafts: Sequence[Draft], *, raises_epoch: bool = False
+    ) -> tuple[Recorded, ...]:
+        at = head.moment(self._clock())
+        grown = write(cursor, head, drafts, at=at, gateway=self._gateway, raises_epoch=raises_epoch)
+        return tuple(Recorded(seq, at, grown.epoch) for seq in range(head.size + 1, grown.size + 1))
+
+    def _session(self) -> Session:
+        if self._own is None:
+            self._own = self._engine.connect()
+            claim(_session(self._own).cursor(), self._gateway)
+            _session(self._own).commit()
+        return _session(self._own)
+
+    def _leave(self) -> None:
+        """Ends the session for good, and with it the instance's lock: in the pool it would live on."""
+        if self._own is not None:
+            self._own.invalidate()
+            self._own.close()
+            self._own = None
+
+
+def _session(connection: Connection) -> Session:
+    """The driver's own connection: COPY and the commit of what it wrote go past SQLAlchemy."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise psycopg.InterfaceError("the connection is closed")
+    return cast(Session, driver)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The one place where a fault of the database becomes `NotRecorded`."""
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as fault:
+        reason = str(getattr(fault, "orig", None) or fault).strip().partition("\n")[0]
+        raise NotRecorded(f"the ledger could not be written: {reason}") from fault

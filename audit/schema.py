@@ -1,0 +1,125 @@
+"""Makes the schema, gives the gateway's role its rights, and refuses a database that cannot hold a ledger."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from .engines import engine_for
+from .errors import DatabaseUnfit
+
+MIGRATING = 7237124803
+"""The advisory lock that one migration at a time holds; any number, as long as it stays."""
+
+RIGHTS = {
+    "audit_entries": "SELECT, INSERT",
+    "audit_head": "SELECT, UPDATE",
+    "open_reads": "SELECT, INSERT, UPDATE, DELETE",
+    "grants": "SELECT, INSERT, UPDATE",
+    "grant_datasets": "SELECT, INSERT",
+    "pauses": "SELECT, INSERT, UPDATE, DELETE",
+    "alerts": "SELECT, INSERT, UPDATE",
+    "alert_cursor": "SELECT, UPDATE",
+    "alembic_version": "SELECT",
+}
+
+TOO_MUCH = text("""
+    SELECT rolsuper,
+        pg_has_role(current_user, relowner, 'MEMBER'),
+        has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER') OR has_any_column_privilege(c.oid, 'UPDATE')
+    FROM pg_roles, pg_class c
+    WHERE rolname = current_user AND c.oid = to_regclass('audit_entries')
+""")
+
+
+def migrate(owner_url: str, role: str | None) -> None:
+    """Makes or upgrades the schema at `owner_url` and gives `role` the gateway's rights, in one transaction.
+
+    Running it again changes nothing. Raises `DatabaseUnfit` where it cannot be done; nothing is left half done.
+    """
+    engine = engine_for(owner_url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+            command.upgrade(_alembic(connection), "head")
+            if role is not None:
+                _give_rights(connection, role)
+    except SQLAlchemyError as problem:
+        raise DatabaseUnfit(f"the schema could not be made: {_said(problem)}") from problem
+    finally:
+        engine.dispose()
+
+
+def check_fit(engine: Engine, *, embedded: bool) -> None:
+    """Refuses, with `DatabaseUnfit`, what the gateway must not start on.
+
+    That is: `fsync` or `full_page_writes` off, a schema of another version, and, where the database is not the
+    embedded one, a role that could alter the ledger.
+    """
+    try:
+        with engine.connect() as connection:
+            _check_settings(connection)
+            _check_version(connection)
+            if not embedded:
+                _check_role(connection)
+    except SQLAlchemyError as problem:
+        raise DatabaseUnfit(f"the database does not answer: {_said(problem)}") from problem
+
+
+def _check_settings(connection: Connection) -> None:
+    for setting in ("fsync", "full_page_writes"):
+        if connection.execute(text("SELECT current_setting(:name)"), {"name": setting}).scalar_one() != "on":
+            raise DatabaseUnfit(
+                f"the database runs with `{setting}` off, so what is recorded can be lost; switch it on and restart it"
+            )
+
+
+def _check_version(connection: Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    wanted = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
+    if found != wanted:
+        raise DatabaseUnfit(
+            f"the database's schema is version `{found}`, not `{wanted}`; run "
+            "`remit database migrate --database OWNER_URL --role ROLE` with the same version of remit"
+        )
+
+
+def _check_role(connection: Connection) -> None:
+    rights = connection.execute(TOO_MUCH).one_or_none()
+    if rights is None:
+        raise DatabaseUnfit("this role does not see `audit_entries`; run `remit database migrate` with its name")
+    reasons = ("is a superuser", "owns `audit_entries`", "may change `audit_entries`")
+    found = [reason for reason, holds in zip(reasons, rights, strict=True) if holds]
+    if found:
+        raise DatabaseUnfit(
+            f"the gateway's database role {' and '.join(found)}, so it could alter the ledger; make a plain role and "
+            "run `remit database migrate --database OWNER_URL --role ROLE`, then start with that role's URL"
+        )
+
+
+def _give_rights(connection: Connection, role: str) -> None:
+    name = sql.Identifier(role).as_string()
+    schema = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
+    for table, rights in RIGHTS.items():
+        connection.exec_driver_sql(f"REVOKE ALL ON {table} FROM {name}")
+        connection.exec_driver_sql(f"GRANT {rights} ON {table} TO {name}")
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _said(problem: SQLAlchemyError) -> str:
+    """The first line of the driver's own message: the rest may quote rows."""
+    return str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]

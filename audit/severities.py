@@ -1,0 +1,123 @@
+"""How bad an entry of the ledger is: a table read top to bottom, and one rule over several entries.
+
+Pure. A document is what the ledger hashed of an entry: `kind`, `actor`, `at`, the named fields that are not empty,
+and `details`. No document makes this raise; a sensitivity that it does not say counts as critical.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+
+from policy.values import Excess, Sensitivity
+
+from .entries import Kind
+
+Document = Mapping[str, object]
+
+SPREAD = 3
+"""So many excesses of one principal, no two with the same (dataset, code), within `SPREAD_WITHIN` are a SEV3."""
+SPREAD_WITHIN = timedelta(minutes=10)
+
+_BY_NAME = {str(sensitivity): sensitivity for sensitivity in Sensitivity}
+
+
+class Severity(IntEnum):
+    """SEV1 is the worst: the smaller number is the more severe."""
+
+    SEV1 = 1
+    SEV2 = 2
+    SEV3 = 3
+    SEV4 = 4
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def pages(self) -> bool:
+        """Whether on-call is called at once; SEV4 waits for the owner's digest."""
+        return self <= Severity.SEV3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: `what` is filled with the fields of the entry, `next` says what to do first."""
+
+    name: str
+    severity: Severity
+    applies: Callable[[Document], bool]
+    what: str
+    given: str
+    next: str
+
+
+def severity_of(document: Document) -> Severity | None:
+    """How bad this entry is by itself; None where it is nothing for on-call, as are all of `alert.*`."""
+    line = line_of(document)
+    return line.severity if line else None
+
+
+def line_of(document: Document) -> Line | None:
+    """The first line of `TABLE` that applies to this entry."""
+    return next((line for line in TABLE if line.applies(document)), None)
+
+
+def is_excess(document: Document) -> bool:
+    """Whether somebody asked too much; `POST /v1/reads:check` is none, or nobody would ask first."""
+    kind = str(document.get("kind"))
+    return bool(document.get("excess")) and kind != Kind.READ_CHECKED and not kind.startswith("alert.")
+
+
+def sensitivity_of(document: Document) -> Sensitivity:
+    """The highest sensitivity among the classes of what was too much; unsaid or unknown is critical."""
+    details = document.get("details")
+    said = details.get("sensitivity") if isinstance(details, Mapping) else None
+    return _BY_NAME.get(str(said), Sensitivity.CRITICAL)
+
+
+def _is_exposed(document: Document) -> bool:
+    return document.get("kind") == Kind.STORE_EXPOSED
+
+
+def _is_beyond_on_sensitive(document: Document) -> bool:
+    is_outside = document.get("excess") == Excess.OUTSIDE
+    return is_excess(document) and not is_outside and sensitivity_of(document) >= Sensitivity.HIGH
+
+
+TABLE = (
+    Line(
+        "store_exposed",
+        Severity.SEV2,
+        _is_exposed,
+        "files of {dataset} can be read around remit",
+        "unknown: what is read around remit leaves no entry",
+        "take the files' permissions away from other users of the machine, then find out since when they were open",
+    ),
+    Line(
+        "beyond_on_sensitive",
+        Severity.SEV3,
+        _is_beyond_on_sensitive,
+        "{actor} asked beyond scope for {sensitivity} data of {dataset}: {code}",
+        "no rows: the read was refused",
+        "ask {actor} what it was for, and revoke the grant where there is no good answer",
+    ),
+    Line(
+        "excess",
+        Severity.SEV4,
+        is_excess,
+        "{actor} asked for too much of {dataset}: {code}",
+        "no rows: the read was refused",
+        "tell {actor} which scope to declare",
+    ),
+)
+"""Read top to bottom, most severe first; the first line that applies is the answer."""
+
+SEVERAL_EXCESSES = Line(
+    "several_excesses",
+    Severity.SEV3,
+    lambda _: False,
+    "{actor} asked for too much in several ways within 10 minutes",
+    "no rows: each of the reads was refused",
+    "find out whether this is {actor} at work or a stolen token, and revoke the grants where it cannot be told",
+)
+"""Applies to no entry alone: `SPREAD` excesses within `SPREAD_WITHIN` make it."""

@@ -1,0 +1,135 @@
+"""Every table of Remit, as SQLAlchemy sees it. `migrations` makes them; a test holds that the two agree."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+METADATA = MetaData()
+MOMENT = TIMESTAMP(timezone=True)
+
+AUDIT_ENTRIES = Table(
+    "audit_entries",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("canonical", Text, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("doc", JSONB, Computed("canonical::jsonb", persisted=True)),
+    CheckConstraint("octet_length(leaf) = 32", name="audit_entries_leaf"),
+)
+
+SEARCHED = ("actor", "dataset", "grant", "code", "read")
+"""What has an index of its own. The first 100 characters are indexed: a B-tree refuses values of 2,700 bytes,
+and an entry must be writable however long a name somebody sent."""
+
+for name in SEARCHED:
+    Index(
+        f"audit_entries_{name}",
+        text(f"\"left\"(doc ->> '{name}', 100)"),
+        AUDIT_ENTRIES.c.seq,
+        postgresql_where=text(f"(doc ->> '{name}') IS NOT NULL"),
+    )
+
+AUDIT_HEAD = Table(
+    "audit_head",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    CheckConstraint("id", name="audit_head_one_row"),
+)
+
+OPEN_READS = Table(
+    "open_reads",
+    METADATA,
+    Column("read", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("gateway", Text, nullable=False),
+)
+"""Reads that were authorised and have no end yet, so that finding a crashed gateway's costs what is open."""
+
+GRANTS = Table(
+    "grants",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("scope", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("rows_used", BigInteger, nullable=False, server_default=text("0")),
+    Column("principal", Text),
+    Column("team", Text),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", MOMENT, nullable=False),
+    Column("ends", MOMENT, nullable=False),
+    CheckConstraint("(principal IS NULL) <> (team IS NULL)", name="grants_for_one"),
+)
+
+GRANT_DATASETS = Table(
+    "grant_datasets",
+    METADATA,
+    Column("grant_id", Text, ForeignKey("grants.id", name="grant_datasets_grant"), primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("principal", Text),
+    Column("team", Text),
+    Index("grant_datasets_principal", "dataset", "principal"),
+    Index("grant_datasets_team", "dataset", "team"),
+)
+
+PAUSES = Table(
+    "pauses",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", MOMENT, nullable=False),
+)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("severity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Column("actor", Text),
+    Column("dataset", Text),
+    Column("grant_id", Text),
+    Column("data_classes", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("first_at", MOMENT, nullable=False),
+    Column("last_at", MOMENT, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_at", MOMENT),
+    Column("acknowledged_why", Text),
+    Index("alerts_last_at", "last_at"),
+)
+
+ALERT_CURSOR = Table(
+    "alert_cursor",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False),
+    CheckConstraint("id", name="alert_cursor_one_row"),
+)
+"""One row: the last entry that alerting has seen; 0 where it has seen none."""
