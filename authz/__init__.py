@@ -1,0 +1,1 @@
+"""Enforce. Know who asks, what they were granted, and let only that through."""

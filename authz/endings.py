@@ -1,0 +1,101 @@
+"""Every read gets its end written: at once, or as soon as the database can be reached again.
+
+A crash loses what waits here; then the next start finds the read open in the ledger and closes it as interrupted.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.entries import Entry, Kind
+from audit.errors import NotRecorded
+from audit.ledger import Ledger
+
+from .grants import GrantStore
+from .permit import Permit
+
+log = structlog.get_logger()
+
+RETRY_AFTER = 0.5
+"""Seconds between tries while the database is away."""
+
+
+class Endings:
+    """Writes ends and gives back unused budget, in the order in which they came; what fails is tried again."""
+
+    def __init__(self, ledger: Ledger, grants: GrantStore) -> None:
+        self._ledger = ledger
+        self._grants = grants
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._arrived = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="endings", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many ends could not be written yet."""
+        return len(self._waiting)
+
+    def __enter__(self) -> "Endings":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Try once more what waits, then stop; the next start closes what is still open."""
+        self._stopping.set()
+        self._arrived.set()
+        self._thread.join()
+
+    def end(self, permit: Permit, kind: Kind, *, rows: int, ended_by: str) -> None:
+        """Write how a permitted read ended, after how many rows."""
+        entry = Entry(
+            kind,
+            actor=permit.principal.name,
+            teams=permit.principal.teams,
+            read=permit.read,
+            dataset=permit.plan.dataset.name,
+            purpose=permit.plan.purpose,
+            grant=permit.plan.grant.id,
+            digest=permit.digest,
+            details={"rows": rows, "ended_by": ended_by},
+        )
+        self._try(lambda: self._ledger.append(entry))
+
+    def refund(self, grant: str, rows: int) -> None:
+        """Give `rows` of a budget back."""
+        self._try(lambda: self._grants.refund(grant, rows))
+
+    def _try(self, work: Callable[[], object]) -> None:
+        if self._waiting or not _succeeds(work):
+            self._waiting.append(work)
+            self._arrived.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting and not self._stopping.is_set():
+                if not self._first_succeeds():
+                    self._stopping.wait(RETRY_AFTER)
+        while self._waiting and self._first_succeeds():
+            pass
+        if self._waiting:
+            log.warning("ends_left_to_the_next_start", ends=len(self._waiting))
+
+    def _first_succeeds(self) -> bool:
+        if not _succeeds(self._waiting[0]):
+            return False
+        self._waiting.popleft()
+        return True
+
+
+def _succeeds(work: Callable[[], object]) -> bool:
+    try:
+        work()
+    except (NotRecorded, SQLAlchemyError) as fault:
+        log.warning("end_not_written_yet", fault=type(fault).__name__)
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""Faults of enforcement; any of them means that no more rows leave.
+
+AuthzError
+├── StoreFailed   a store could not be read, or is not what the catalog says
+├── ReadStopped   a read was closed while rows were still to come
+└── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
+"""
+
+
+class AuthzError(Exception):
+    """Something on the way of a read broke; who asked may be told the text."""
+
+
+class StoreFailed(AuthzError):
+    """A store could not be read; `reason` is safe to show: no data, no SQL, no path of this machine."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ReadStopped(AuthzError):
+    """Somebody closed the read before its end; what came so far is not all of it."""
+
+    def __init__(self) -> None:
+        super().__init__("the read was stopped before its end")
+
+
+class KeysUnfit(AuthzError):
+    """The master key is unreadable, too open or damaged; the text names the file and says what to do."""

@@ -1,0 +1,159 @@
+"""Grants as they are kept: added, revoked, suspended and charged in PostgreSQL, each change with its entry."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, text, update
+
+from audit.entries import Entry, Kind
+from audit.ledger import Ledger
+from audit.tables import GRANT_DATASETS, GRANTS
+from policy.names import ancestry
+from policy.scopes import scope_from_json, scope_to_json
+from policy.values import Grant, GrantStatus, Principal, Scope
+
+KIND_OF = {
+    GrantStatus.ACTIVE: Kind.GRANT_RESUMED,
+    GrantStatus.SUSPENDED: Kind.GRANT_SUSPENDED,
+    GrantStatus.REVOKED: Kind.GRANT_REVOKED,
+}
+"""The entry that each change of status leaves."""
+
+_CHARGE = text(
+    """
+    WITH held AS (
+        SELECT id, least(CAST(:rows AS bigint), (scope->>'max_rows')::bigint - rows_used) AS given
+        FROM grants WHERE id = :grant FOR UPDATE
+    )
+    UPDATE grants SET rows_used = rows_used + held.given FROM held WHERE grants.id = held.id AND held.given > 0
+    RETURNING held.given
+    """
+)
+_REFUND = text("UPDATE grants SET rows_used = rows_used - :rows WHERE id = :grant AND rows_used >= :rows")
+
+
+class GrantStore:
+    """Grants and their budgets. Every method speaks to PostgreSQL; faults are SQLAlchemy's."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+
+    def candidates(self, principal: Principal, dataset: str) -> list[Grant]:
+        """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id."""
+        teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
+        whose = or_(GRANT_DATASETS.c.principal == principal.name, GRANT_DATASETS.c.team.in_(teams))
+        query = (
+            select(GRANTS)
+            .join(GRANT_DATASETS, GRANT_DATASETS.c.grant_id == GRANTS.c.id)
+            .where(and_(GRANT_DATASETS.c.dataset == dataset, whose))
+            .order_by(GRANTS.c.id)
+        )
+        with self._engine.connect() as connection:
+            return [_grant(row) for row in connection.execute(query)]
+
+    def get(self, grant: str) -> Grant | None:
+        """The grant with this id, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(GRANTS).where(GRANTS.c.id == grant)).one_or_none()
+        return _grant(row) if row else None
+
+    def page(self, principal: Principal | None, before: str | None, limit: int) -> list[Grant]:
+        """Up to `limit` grants, newest id first, below `before`; of `principal` and its teams, or everybody's."""
+        query = select(GRANTS).order_by(GRANTS.c.id.desc()).limit(limit)
+        if principal is not None:
+            teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
+            query = query.where(or_(GRANTS.c.principal == principal.name, GRANTS.c.team.in_(teams)))
+        if before is not None:
+            query = query.where(GRANTS.c.id < before)
+        with self._engine.connect() as connection:
+            return [_grant(row) for row in connection.execute(query)]
+
+    def add(self, scope: Scope, *, by: Principal, at: datetime, digest: str) -> Grant:
+        """Put a grant in and record it with its complete text; the control epoch rises with it."""
+        grant = Grant(_new_id(at), scope)
+
+        def work(connection: Connection) -> Sequence[Entry]:
+            connection.execute(insert(GRANTS).values(_columns(grant, by.name, at)))
+            connection.execute(
+                insert(GRANT_DATASETS),
+                [
+                    {"grant_id": grant.id, "dataset": each.dataset, "principal": scope.principal, "team": scope.team}
+                    for each in scope.datasets
+                ],
+            )
+            return [_entry(Kind.GRANT_ADDED, grant, by, digest, {"scope": scope_to_json(scope)})]
+
+        self._ledger.change(work)
+        return grant
+
+    def change(self, grant: str, status: GrantStatus, *, by: Principal, why: str, digest: str) -> Grant | None:
+        """Set what became of a grant, with its entry and a new control epoch; None where there is no such grant.
+
+        A grant that is revoked stays revoked: then nothing changes, and it is returned as it is.
+        """
+        changed: list[Grant | None] = []
+
+        def work(connection: Connection) -> Sequence[Entry]:
+            locked = select(GRANTS).where(GRANTS.c.id == grant).with_for_update()
+            row = connection.execute(locked).one_or_none()
+            before = _grant(row) if row else None
+            if before is None or before.status in (status, GrantStatus.REVOKED):
+                changed.append(before)
+                return []
+            connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
+            after = Grant(before.id, before.scope, status, before.rows_used)
+            changed.append(after)
+            return [_entry(KIND_OF[status], after, by, digest, {"why": why})]
+
+        self._ledger.change(work)
+        return changed[-1]
+
+    def charge(self, grant: str, rows: int) -> int:
+        """Charge up to `rows` to a budget, durably; returns how many were left to charge (0: it is used up)."""
+        with self._engine.begin() as connection:
+            given = connection.execute(_CHARGE, {"grant": grant, "rows": rows}).scalar_one_or_none()
+        return int(given or 0)
+
+    def refund(self, grant: str, rows: int) -> None:
+        """Give back what was charged and never left; a crash before this keeps the charge."""
+        with self._engine.begin() as connection:
+            connection.execute(_REFUND, {"grant": grant, "rows": rows})
+
+
+def _new_id(at: datetime) -> str:
+    """`g-` with the time in front, so that ids sort by age, and 40 random bits."""
+    return f"g-{at:%Y%m%d%H%M%S}-{secrets.token_hex(5)}"
+
+
+def _columns(grant: Grant, by: str, at: datetime) -> dict[str, object]:
+    scope = grant.scope
+    return {
+        "id": grant.id,
+        "scope": scope_to_json(scope),
+        "status": grant.status.value,
+        "rows_used": 0,
+        "principal": scope.principal,
+        "team": scope.team,
+        "added_by": by,
+        "added_at": at,
+        "ends": scope.ends,
+    }
+
+
+def _grant(row: Row[Any]) -> Grant:
+    return Grant(row.id, scope_from_json(row.scope), GrantStatus(row.status), row.rows_used)
+
+
+def _entry(kind: Kind, grant: Grant, by: Principal, digest: str, details: dict[str, object]) -> Entry:
+    return Entry(
+        kind,
+        actor=by.name,
+        teams=by.teams,
+        grant=grant.id,
+        purpose=grant.scope.purpose,
+        digest=digest,
+        details=details,  # type: ignore[arg-type]  # JSON by construction
+    )

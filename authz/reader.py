@@ -1,0 +1,98 @@
+"""Opens what a permit permits and gives the rows out, treated, batch by batch; memory stays flat."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from policy.values import Treatment
+
+from .doors import Doors
+from .errors import StoreFailed
+from .files import File
+from .keys import Keys
+from .permit import Permit
+from .select import Given, select
+from .stores import Rows
+from .treatments import Pseudonyms
+
+BATCH_ROWS = 65_536
+
+
+class RowStream:
+    """The rows of one read. One thread at a time reads; `close` may come from any thread, in the middle too."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        files: tuple[File, ...],
+        given: tuple[Given, ...],
+        pseudonyms: dict[str, Pseudonyms],
+        batch_rows: int,
+    ) -> None:
+        self.schema = pa.schema([column.field for column in given])
+        self._rows = rows
+        self._files = files
+        self._given = given
+        self._pseudonyms = pseudonyms
+        self._batch_rows = batch_rows
+
+    def read_next(self) -> pa.RecordBatch | None:
+        """The next rows, about `batch_rows` of them; None at the end, and only there.
+
+        Raises `StoreFailed` where the store breaks or its files change, `ReadStopped` after `close`.
+        """
+        batches = self._rows.read(self._batch_rows)
+        # Also at the end: rows of a file that was replaced may be among those that were given out last.
+        if not all(file.is_unchanged() for file in self._files):
+            self.close()
+            raise StoreFailed("the dataset's files changed while they were read")
+        return self._treated(pa.concat_batches(batches)) if batches else None
+
+    def close(self) -> None:
+        """Stop reading and free everything; returns when that is done. May be called again."""
+        self._rows.stop()
+
+    def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        shown = iter(batch.columns)
+        arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _column(self, column: Given, shown: Iterator[pa.Array], rows: int) -> pa.Array:
+        match column.treatment:
+            case Treatment.HIDDEN:
+                return pa.nulls(rows, column.stored)
+            case Treatment.PSEUDONYM:
+                return self._pseudonyms[column.name].of(next(shown))
+            case Treatment.COARSE | Treatment.CLEAR:
+                return next(shown)
+
+
+class Reader:
+    """Reads datasets from their stores. `catalog_folder` is what relative locations start from. Thread-safe."""
+
+    def __init__(self, *, catalog_folder: Path, keys: Keys) -> None:
+        self._doors = Doors(catalog_folder)
+        self._keys = keys
+
+    def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
+        """Start the read of a permit; no row is fetched yet. Raises `StoreFailed`."""
+        plan = permit.plan
+        door = self._doors.door(plan.dataset.location)
+        statement = select(plan, door.columns)
+        try:
+            rows = door.run(statement.sql, statement.parameters)
+        except StoreFailed:
+            self._doors.drop(plan.dataset.location)
+            raise
+        key = self._keys.of_grant(plan.grant.id)
+        pseudonyms = {
+            column.name: Pseudonyms(key, column.data_class)
+            for column in statement.given
+            if column.treatment is Treatment.PSEUDONYM
+        }
+        return RowStream(rows, door.files, statement.given, pseudonyms, batch_rows)
+
+    def close(self) -> None:
+        """Close every door; streams that run end as they would have."""
+        self._doors.close()

@@ -1,0 +1,125 @@
+"""What a read leaves in the ledger: entries made from decisions, without a literal that names somebody."""
+
+import hashlib
+import hmac
+
+from audit.entries import Entry, Json, Kind
+from policy.bundle import Bundle
+from policy.decision import Allow, Code, Refuse, Side
+from policy.rows import Filter, Literal, render, spelt
+from policy.values import Dataset, Principal, ReadRequest
+
+_NOT_UNDERSTOOD = {Code.BAD_REQUEST, Code.UNKNOWN_DATASET, Code.UNKNOWN_COLUMN, Code.BAD_ROWS}
+
+
+class Records:
+    """Makes the entries of reads. `key` (32 bytes) hides literals of filters on people and devices."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def authorized(self, read: str, principal: Principal, request: ReadRequest, plan: Allow, bundle: Bundle) -> Entry:
+        """The entry that stands before the first byte of a read."""
+        limit: dict[str, Json] = {} if plan.limit is None else {"limit": plan.limit, "limited_by": plan.limited_by}
+        scope = plan.grant.scope.of(plan.dataset.name)
+        return Entry(
+            Kind.READ_AUTHORIZED,
+            actor=principal.name,
+            teams=principal.teams,
+            read=read,
+            dataset=plan.dataset.name,
+            purpose=plan.purpose,
+            grant=plan.grant.id,
+            digest=bundle.digest,
+            details={
+                "principal": _described(principal),
+                "columns": [{"name": each.column.name, "treatment": str(each.treatment)} for each in plan.columns],
+                "data_classes": sorted({each.column.data_class for each in plan.columns}),
+                "sensitivity": str(plan.sensitivity),
+                "asked": self._asked(request, plan.dataset, plan.asked_rows, bundle),
+                "declared_columns": list(scope.columns) if scope else [],
+                "rows": self.applied(plan, bundle, redacted=True),
+                "rules": list(plan.rules),
+                "lacked": list(plan.lacked),
+                **limit,
+            },
+        )
+
+    def refused(
+        self, read: str, principal: Principal, request: ReadRequest, refusal: Refuse, bundle: Bundle, kind: Kind
+    ) -> Entry:
+        """The entry of a refusal (or of a check that would be refused). Names that do not exist are hashed."""
+        dataset = bundle.catalog.datasets.get(request.dataset)
+        understood = refusal.code not in _NOT_UNDERSTOOD and dataset is not None
+        grant = refusal.grant.id if refusal.grant else None
+        details: dict[str, Json] = {
+            "principal": _described(principal),
+            "data_classes": list(refusal.data_classes),
+            "columns": list(refusal.columns) if understood else [],
+            "rules": list(refusal.rules),
+            "lacked": list(refusal.lacked),
+            "asked_rows": fingerprint(request.rows) if request.rows else None,
+        }
+        if refusal.sensitivity is not None:
+            details["sensitivity"] = str(refusal.sensitivity)
+        for side, value in (("declared", refusal.declared), ("asked", refusal.asked)):
+            if value is not None:
+                details[side] = self._side(value, dataset, bundle)
+        if request.grant is not None and grant is None:
+            details["asked_grant"] = fingerprint(request.grant)
+        return Entry(
+            kind,
+            actor=principal.name,
+            teams=principal.teams,
+            read=read,
+            dataset=dataset.name if dataset else None,
+            purpose=refusal.purpose if understood else None,
+            grant=grant,
+            code=refusal.code.value,
+            excess=refusal.excess.value if refusal.excess and kind is Kind.READ_REFUSED else None,
+            digest=bundle.digest,
+            details={name: value for name, value in details.items() if value not in (None, [])},
+        )
+
+    def applied(self, plan: Allow, bundle: Bundle, *, redacted: bool) -> str:
+        """The filter that a read gets, scope and ask together; empty where it gets every row."""
+        filters = [each for each in (plan.scope_rows, plan.asked_rows) if each is not None]
+        show = [self._side(each, plan.dataset, bundle) if redacted else render(each) for each in filters]
+        return show[0] if len(show) == 1 else " and ".join(f"({each})" for each in show)
+
+    def _asked(self, request: ReadRequest, dataset: Dataset, rows: Filter | None, bundle: Bundle) -> dict[str, Json]:
+        asked: dict[str, Json] = {
+            "columns": list(request.columns) if request.columns is not None else None,
+            "rows": self._side(rows, dataset, bundle) if rows is not None else None,
+            "limit": request.limit,
+            "purpose": request.purpose,
+            "grant": request.grant,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def _side(self, side: Side, dataset: Dataset | None, bundle: Bundle) -> str:
+        if side is None or isinstance(side, str):
+            return side or ""
+        hidden = _identifying(dataset, bundle)
+        return render(side, lambda column, literal: self._hash(literal) if column in hidden else spelt(literal))
+
+    def _hash(self, literal: Literal) -> str:
+        digest = hmac.new(self._key, str(literal.value).encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return f"'hmac:{digest.hexdigest()[:32]}'"
+
+
+def fingerprint(text: str) -> str:
+    """What is kept of a text that was not understood: its SHA-256 and its length, never the text."""
+    data = text.encode("utf-8", "surrogatepass")
+    return f"sha256:{hashlib.sha256(data).hexdigest()} ({len(data)} bytes)"
+
+
+def _identifying(dataset: Dataset | None, bundle: Bundle) -> frozenset[str]:
+    if dataset is None:
+        return frozenset()
+    of_people = (name for name, column in dataset.columns.items() if bundle.policies.is_identifier(column.data_class))
+    return frozenset(of_people) | {dataset.subject}
+
+
+def _described(principal: Principal) -> dict[str, Json]:
+    return {"kind": principal.kind, "attributes": dict(principal.attributes)}

@@ -1,0 +1,60 @@
+"""Refused tokens as entries: at most 10 a minute for each address, then one that counts the rest."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.entries import Entry, Kind
+from audit.ledger import Ledger
+
+EACH_MINUTE = 10
+ADDRESSES = 10_000
+"""Addresses that are counted one by one; beyond them the rest is counted together, so that memory stays bounded."""
+THE_REST = "other addresses"
+
+
+@dataclass(slots=True)
+class _Window:
+    ends: float
+    refused: int = 0
+
+
+class RefusedTokens:
+    """Counts and records refusals; safe to share between threads. Raises `NotRecorded` where it cannot record."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[str, _Window] = {}
+
+    def record(self, address: str, reason: str) -> None:
+        """Write the refusal of a token that came from `address`, unless the address has had its share."""
+        if self._count(address):
+            self._ledger.append(_entry(address, {"reason": reason}))
+
+    def sweep(self) -> None:
+        """Write the counts of minutes that are over; to be called now and then, and with everything over at the end."""
+        for address, uncounted in self._over():
+            self._ledger.append(_entry(address, {"reason": "more of the same", "refused": uncounted}))
+
+    def _count(self, address: str) -> bool:
+        with self._lock:
+            if address not in self._windows and len(self._windows) >= ADDRESSES:
+                address = THE_REST
+            window = self._windows.setdefault(address, _Window(self._clock() + 60))
+            window.refused += 1
+            return window.refused <= EACH_MINUTE
+
+    def _over(self) -> list[tuple[str, int]]:
+        with self._lock:
+            now = self._clock()
+            over = {address: window for address, window in self._windows.items() if window.ends <= now}
+            for address in over:
+                del self._windows[address]
+        return [(address, each.refused - EACH_MINUTE) for address, each in over.items() if each.refused > EACH_MINUTE]
+
+
+def _entry(address: str, details: dict[str, str | int]) -> Entry:
+    return Entry(Kind.IDENTITY_REFUSED, actor="unknown", code="bad_token", details={"address": address, **details})

@@ -1,0 +1,86 @@
+"""A plan becomes one SELECT: built here, its values bound, and never a word of SQL from outside."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlglot import exp
+
+from policy.decision import Allow
+from policy.values import Treatment
+
+from .coarse import coarse
+from .errors import StoreFailed
+from .filter_sql import Parameter, bound_row, where
+from .stores import TABLE, Columns
+from .treatments import refuse_unnameable
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A column of the answer: what the reader really gets of it, and the Arrow type it has in the store."""
+
+    name: str
+    data_class: str
+    treatment: Treatment
+    stored: pa.DataType
+
+    @property
+    def field(self) -> pa.Field:
+        """As the answer has it."""
+        return pa.field(self.name, pa.string() if self.treatment is Treatment.PSEUDONYM else self.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a store is asked, and what becomes of it.
+
+    The statement's columns are those of `given` that are not hidden, in their order; if there is none, one that
+    only counts rows.
+    """
+
+    sql: str
+    parameters: pa.RecordBatch | None
+    given: tuple[Given, ...]
+
+
+def select(plan: Allow, columns: Columns) -> Statement:
+    """The statement for a plan on a store that has `columns`.
+
+    Raises `StoreFailed` where the store has not, or not any more, every column that the catalog declares.
+    """
+    _refuse_changed(plan, columns)
+    given, shown = [], []
+    for planned in plan.columns:
+        name, stored = planned.column.name, columns[planned.column.name]
+        treatment, expression = planned.treatment, exp.column(name, quoted=True)
+        if treatment is Treatment.COARSE:
+            made = coarse(planned.column, stored)
+            treatment, expression = (Treatment.HIDDEN, expression) if made is None else (treatment, made)
+        if treatment is Treatment.PSEUDONYM:
+            refuse_unnameable(name, stored.arrow)
+        if treatment is not Treatment.HIDDEN:
+            shown.append(exp.alias_(expression, name, quoted=True))
+        given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
+    parameters: list[Parameter] = []
+    query = exp.select(*(shown or [exp.true()])).from_(_kept(plan, parameters))
+    if plan.limit is not None:
+        query = query.limit(plan.limit)
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given))
+
+
+def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
+    """The rows that may leave. Inside of their own query, for outside `"x"` may mean the coarse `x`."""
+    types = {name: column.type for name, column in plan.dataset.columns.items()}
+    rows = exp.select("*").from_(TABLE)
+    for filter in (plan.scope_rows, plan.asked_rows):
+        if filter is not None:
+            rows = rows.where(where(filter, types, parameters))
+    return rows.subquery("kept")
+
+
+def _refuse_changed(plan: Allow, columns: Columns) -> None:
+    for name, column in plan.dataset.columns.items():
+        if name not in columns:
+            raise StoreFailed(f"the store has no column `{name}` any more, or not in every file")
+        if columns[name].type is not column.type:
+            raise StoreFailed(f"column `{name}` has another type in the store than when the catalog was loaded")

@@ -1,0 +1,138 @@
+"""A governed stream: rows leave batch by batch, and before each one it is asked again whether they may."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pyarrow as pa
+
+from audit.entries import Kind
+
+from .control import Control
+from .endings import Endings
+from .errors import AuthzError, ReadStopped
+from .grants import GrantStore
+from .guard import Guard
+from .permit import Permit
+from .reader import RowStream
+
+LONGEST = 3600.0
+"""Seconds after which every stream ends."""
+
+CHUNK = 262_144
+"""Rows that are charged to a budget at once, before they leave; a crash keeps at most this many too many."""
+
+
+class StreamEnded(AuthzError):
+    """The stream may not go on: `ended_by` says why. What was sent so far must not look complete."""
+
+    def __init__(self, ended_by: str) -> None:
+        super().__init__(f"the stream was ended by {ended_by}")
+        self.ended_by = ended_by
+
+
+class GovernedStream:
+    """Batches of one permitted read. Iterate `next_batch`, then call `complete` or `interrupt` exactly once.
+
+    Only one thread iterates; `interrupt` may come from any thread. Every way out leaves one entry.
+    """
+
+    def __init__(
+        self,
+        permit: Permit,
+        rows: RowStream,
+        *,
+        guard: Guard,
+        control: Control,
+        grants: GrantStore,
+        endings: Endings,
+        clock: Callable[[], datetime],
+        on_end: Callable[["GovernedStream"], None],
+    ) -> None:
+        self.permit = permit
+        self.rows_out = 0
+        self._rows = rows
+        self._guard = guard
+        self._control = control
+        self._grants = grants
+        self._endings = endings
+        self._clock = clock
+        self._on_end = on_end
+        self._charged = 0
+        self._started = time.monotonic()
+        self._closing = threading.Lock()
+        self._is_closed = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The answer's columns, in the order that was asked for."""
+        return self._rows.schema
+
+    def next_batch(self) -> pa.RecordBatch | None:
+        """The next rows that may leave; None at the clean end.
+
+        Raises `StreamEnded` where the read may not go on, `StoreFailed` where the store does not.
+        """
+        self._confirm()
+        try:
+            batch = self._rows.read_next()
+        except ReadStopped as stopped:
+            raise StreamEnded("stopping") from stopped
+        if batch is None:
+            return None
+        self._confirm()
+        self._charge(batch.num_rows)
+        self.rows_out += batch.num_rows
+        return batch
+
+    def complete(self) -> None:
+        """All rows have left: write the end."""
+        self._close(Kind.READ_COMPLETED, self._clean_end())
+
+    def interrupt(self, ended_by: str) -> None:
+        """The stream breaks here: write the end, unless it was written before."""
+        self._close(Kind.READ_INTERRUPTED, ended_by)
+
+    def _clean_end(self) -> str:
+        plan = self.permit.plan
+        was_cut = plan.limit is not None and self.rows_out >= plan.limit
+        return plan.limited_by or "end" if was_cut else "end"
+
+    def _confirm(self) -> None:
+        if self._is_closed:
+            raise StreamEnded("stopping")
+        if time.monotonic() - self._started > LONGEST:
+            raise StreamEnded("an hour")
+        if self._clock() >= self.permit.plan.grant.scope.ends:
+            raise StreamEnded("expired")
+        if not self._control.is_confirmed:
+            raise StreamEnded("unconfirmed")
+        if self._control.state.epoch != self.permit.recorded.epoch:
+            again = self._guard.still(self.permit)
+            if isinstance(again, str):
+                raise StreamEnded(again)
+            self.permit = again
+
+    def _charge(self, rows: int) -> None:
+        plan = self.permit.plan
+        if plan.grant.scope.max_rows is None:
+            return
+        missing = self.rows_out + rows - self._charged
+        if missing > 0:
+            most = (plan.limit or 0) - self._charged
+            self._charged += self._grants.charge(plan.grant.id, max(missing, min(CHUNK, most)))
+        if self.rows_out + rows > self._charged:
+            raise StreamEnded("budget")
+
+    def _close(self, kind: Kind, ended_by: str) -> None:
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._rows.close()
+        unused = self._charged - self.rows_out
+        if unused > 0:
+            self._endings.refund(self.permit.plan.grant.id, unused)
+        self._endings.end(self.permit, kind, rows=self.rows_out, ended_by=ended_by)
+        self._on_end(self)
