@@ -1,0 +1,1 @@
+"""Serve. Speak HTTP, read the settings, wire all of it together."""

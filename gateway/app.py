@@ -1,0 +1,77 @@
+"""The HTTP application of one gateway: its routes, and how faults become problem documents."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from audit.errors import AuditError
+from authz.errors import AuthzError
+
+from . import alerts, catalogue, grants, operations, pauses, reads, trail
+from .callers import Callers
+from .intake import Intake
+from .parts import Parts
+from .problems import Failed, Problem, answer, not_recorded
+
+log = structlog.get_logger()
+
+FAILURES = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 403, 404, 413, 422, 423, 503)
+}
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The application; everything it needs is in `parts`."""
+    app = FastAPI(
+        title="Remit",
+        version="1",
+        summary="Keeps every read of collected employee data inside the scope that was declared and approved.",
+        responses=FAILURES,  # type: ignore[arg-type]  # FastAPI's own type is wider than what it accepts
+        redirect_slashes=False,
+    )
+    caller = Callers(parts.identity, parts.refused_tokens, parts.metrics)
+    for module in (reads, catalogue, grants, trail, alerts, pauses, operations):
+        app.include_router(module.routes(parts, caller))
+    _translate_faults(app, parts)
+    app.add_middleware(Intake)
+    return app
+
+
+def _translate_faults(app: FastAPI, parts: Parts) -> None:
+    """Only here does a fault become an answer."""
+
+    @app.exception_handler(Failed)
+    def failed(_: Request, fault: Failed) -> JSONResponse:
+        return answer(fault)
+
+    @app.exception_handler(AuditError)
+    @app.exception_handler(SQLAlchemyError)
+    def unrecorded(_: Request, fault: Exception) -> JSONResponse:
+        log.error("not_recorded", fault=type(fault).__name__)
+        parts.metrics.not_recorded.inc()
+        return answer(not_recorded())
+
+    @app.exception_handler(AuthzError)
+    def store_failed(_: Request, fault: AuthzError) -> JSONResponse:
+        return answer(Failed("store_failed", str(fault), "try again; if it goes on, tell the dataset's owner"))
+
+    @app.exception_handler(RequestValidationError)
+    def not_understood(_: Request, wrong: RequestValidationError) -> JSONResponse:
+        said = "; ".join(f"`{'.'.join(map(str, each['loc'][1:]))}`: {each['msg'].lower()}" for each in wrong.errors())
+        return answer(Failed("bad_request", said[:2000], "see the API's description at /docs"))
+
+    @app.exception_handler(HTTPException)
+    def no_such_call(request: Request, wrong: HTTPException) -> JSONResponse:
+        code = "not_found" if wrong.status_code == 404 else "bad_request"
+        detail = f"`{request.method} {request.url.path[:200]}`: {str(wrong.detail).lower()}"
+        return answer(Failed(code, detail, "see the API's description at /docs", status=wrong.status_code))
+
+    @app.exception_handler(Exception)
+    def fault(_: Request, fault: Exception) -> JSONResponse:
+        log.error("fault", fault=type(fault).__name__, exc_info=fault)
+        help = "tell whoever runs this gateway"
+        return answer(Failed("fault", "something broke; nothing was read", help, status=500))

@@ -1,0 +1,52 @@
+"""Who calls: the bearer token of a request, turned into a principal or into 401."""
+
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from audit.errors import AuditError
+from authz.identity import Identity
+from authz.refused_tokens import RefusedTokens
+from authz.tokens import TokenRefused
+from policy.values import Principal
+
+from .metrics import Metrics
+from .problems import Failed, not_recorded
+
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="an OpenID Connect access token (RFC 9068)")
+HELP = (
+    "sign in and send an access token for this service as `Authorization: Bearer …`; the command line takes REMIT_TOKEN"
+)
+
+
+class Callers:
+    """A FastAPI dependency that gives the principal of a request."""
+
+    def __init__(self, identity: Identity, refused: RefusedTokens, metrics: Metrics) -> None:
+        self._identity = identity
+        self._refused = refused
+        self._metrics = metrics
+
+    def __call__(
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+    ) -> Principal:
+        """The principal; raises `Failed` with `no_token` or `bad_token`."""
+        headers = request.headers.getlist("authorization")
+        if not headers:
+            raise Failed("no_token", "no token came with the request", HELP)
+        scheme, _space, token = headers[0].partition(" ")
+        if len(headers) > 1 or scheme.lower() != "bearer":
+            raise self._refuse(request, "the request does not carry exactly one bearer token")
+        verdict = self._identity.verify(token)
+        if isinstance(verdict, TokenRefused):
+            raise self._refuse(request, verdict.reason)
+        return verdict
+
+    def _refuse(self, request: Request, reason: str) -> Failed:
+        self._metrics.tokens_refused.inc()
+        try:
+            self._refused.record(request.client.host if request.client else "unknown", reason)
+        except AuditError:
+            return not_recorded()
+        return Failed("bad_token", reason, HELP)

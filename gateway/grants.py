@@ -1,0 +1,105 @@
+"""`/v1/grants`: one's own, and for administrators everybody's."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy.errors import MisreadAll
+from policy.scopes import check_scope, scope_from_json, scope_to_json
+from policy.values import Action, Grant, GrantStatus, Principal
+
+from .parts import Parts
+from .problems import Failed
+from .reads import unwrap
+
+GRANTS = "remit.grants"
+
+
+class Why(BaseModel):
+    """Why something is done; it stands in the ledger."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    why: str = Field(min_length=1, max_length=2000, examples=["the training run has ended"])
+
+
+class GrantList(BaseModel):
+    """A page of grants, newest first."""
+
+    items: list[dict[str, Any]]
+    next: str | None = None
+
+
+def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
+    """The calls about grants, for one gateway."""
+    router = APIRouter(prefix="/v1", tags=["grants"])
+    Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+
+    @router.get("/grants")
+    def grants(
+        who: Who,
+        everybody: Annotated[bool, Query(description="everybody's, for administrators")] = False,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        before: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    ) -> GrantList:
+        """The caller's grants; everybody's with `everybody=true` for whoever may administer grants."""
+        if everybody:
+            unwrap(parts.oversight.look(who, GRANTS, {"grants": "everybody's"}, action=Action.ADMINISTER))
+        page = parts.grants.page(None if everybody else who, before, limit + 1)
+        items = [grant_json(grant) for grant in page[:limit]]
+        return GrantList(items=items, next=page[limit - 1].id if len(page) > limit else None)
+
+    @router.post("/grants", status_code=201)
+    def add(body: dict[str, Any], who: Who) -> dict[str, Any]:
+        """Put an approved scope in; the body has the shape of a scope file."""
+        bundle = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER)).bundle
+        try:
+            scope = scope_from_json(body)
+        except MisreadAll as wrong:
+            raise _unfit(wrong) from None
+        if (unfit := check_scope(scope, bundle.catalog, bundle.policies)) is not None:
+            raise _unfit(unfit)
+        grant = parts.grants.add(scope, by=who, at=parts.clock(), digest=bundle.digest)
+        return grant_json(grant)
+
+    def change(id: str, body: Why, who: Principal, status: GrantStatus) -> dict[str, Any]:
+        bundle = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER)).bundle
+        grant = parts.grants.change(id, status, by=who, why=body.why, digest=bundle.digest)
+        if grant is None:
+            raise Failed("not_found", f"there is no grant `{id}`", "`remit grants list` shows which there are")
+        if grant.status is not status:
+            raise Failed("bad_request", f"grant `{id}` is {grant.status} for good", "add a new grant")
+        return grant_json(grant)
+
+    @router.post("/grants/{id}:revoke")
+    def revoke(id: str, body: Why, who: Who) -> dict[str, Any]:
+        """End a grant for good; no read is authorised under it any more, and running streams end."""
+        return change(id, body, who, GrantStatus.REVOKED)
+
+    @router.post("/grants/{id}:suspend")
+    def suspend(id: str, body: Why, who: Who) -> dict[str, Any]:
+        """End reading under a grant until it is resumed."""
+        return change(id, body, who, GrantStatus.SUSPENDED)
+
+    @router.post("/grants/{id}:resume")
+    def resume(id: str, body: Why, who: Who) -> dict[str, Any]:
+        """Let a suspended grant be used again."""
+        return change(id, body, who, GrantStatus.ACTIVE)
+
+    return router
+
+
+def _unfit(wrong: MisreadAll) -> Failed:
+    return Failed("bad_request", str(wrong), "mend the scope and add it again")
+
+
+def grant_json(grant: Grant) -> dict[str, Any]:
+    """A grant as JSON: its id, what became of it, what it has used, and the scope as it was approved."""
+    return {
+        "id": grant.id,
+        "status": grant.status.value,
+        "rows_used": grant.rows_used,
+        **scope_to_json(grant.scope),
+    }

@@ -1,0 +1,68 @@
+"""Everything a running gateway consists of; `wiring` makes it, routes use it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from audit.alerts import Alerts
+from audit.follower import Follower
+from audit.ledger import Ledger
+from authz.control import Control
+from authz.endings import Endings
+from authz.grants import GrantStore
+from authz.guard import Guard
+from authz.identity import Identity
+from authz.oversight import Oversight
+from authz.pauses import PauseStore
+from authz.permit import Permit
+from authz.reader import Reader
+from authz.records import Records
+from authz.refused_tokens import RefusedTokens
+from authz.stream import GovernedStream
+
+from .metrics import Metrics
+from .settings import Settings
+from .streams import LiveStreams
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one gateway. `reload` loads the files again; it raises `MisreadAll` and keeps what was in force."""
+
+    settings: Settings
+    instance: str
+    engine: Engine
+    ledger: Ledger
+    control: Control
+    grants: GrantStore
+    pauses: PauseStore
+    guard: Guard
+    records: Records
+    oversight: Oversight
+    reader: Reader
+    endings: Endings
+    identity: Identity
+    refused_tokens: RefusedTokens
+    alerts: Alerts
+    follower: Follower
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    reload: Callable[[str], None]
+    streams: LiveStreams = field(default_factory=LiveStreams)
+
+    def stream(self, permit: Permit) -> GovernedStream:
+        """Open what a permit permits; raises `StoreFailed`, and then nothing was opened."""
+        stream = GovernedStream(
+            permit,
+            self.reader.open(permit),
+            guard=self.guard,
+            control=self.control,
+            grants=self.grants,
+            endings=self.endings,
+            clock=self.clock,
+            on_end=self.streams.remove,
+        )
+        self.streams.add(stream)
+        return stream

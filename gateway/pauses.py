@@ -1,0 +1,85 @@
+"""`/v1/pauses`: on-call stops reading, everywhere or for one dataset, team or purpose."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from authz.pauses import PauseInForce
+from policy.names import is_name
+from policy.values import Action, Pause, Principal
+
+from .alerts import ALERTS
+from .grants import Why
+from .parts import Parts
+from .problems import Failed
+from .reads import unwrap
+
+
+class PauseBody(BaseModel):
+    """What is to be paused, and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: Literal["everything", "dataset", "team", "purpose"]
+    target: str = Field("", max_length=500, description="which one; empty for everything")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class PauseList(BaseModel):
+    """The pauses in force."""
+
+    items: list[dict[str, Any]]
+    next: str | None = None
+
+
+def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
+    """The calls about pauses, for one gateway."""
+    router = APIRouter(prefix="/v1", tags=["pauses"])
+    Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+
+    @router.get("/pauses")
+    def pauses(who: Who) -> PauseList:
+        """Every pause in force."""
+        unwrap(parts.oversight.look(who, ALERTS, {"pauses": "all"}))
+        return PauseList(items=[pause_json(one) for one in parts.pauses.in_force()])
+
+    @router.post("/pauses", status_code=201)
+    def pause(body: PauseBody, who: Who) -> dict[str, Any]:
+        """Pause reading: nothing is authorised from now on, and running streams end."""
+        bundle = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND)).bundle
+        exists = {
+            "everything": body.target == "",
+            "dataset": body.target in bundle.catalog.datasets,
+            "team": is_name(body.target),
+            "purpose": bundle.policies.knows_purpose(body.target),
+        }
+        if not exists[body.kind]:
+            raise Failed("bad_request", f"there is no {body.kind} `{body.target}`", "name one, or pause `everything`")
+        wanted = Pause(body.kind, body.target, body.reason)
+        return pause_json(parts.pauses.set(wanted, by=who, at=parts.clock(), digest=bundle.digest))
+
+    @router.post("/pauses/{id}:lift")
+    def lift(id: str, body: Why, who: Who) -> dict[str, Any]:
+        """Let reading go on."""
+        bundle = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND)).bundle
+        lifted = parts.pauses.lift(id, by=who, why=body.why, digest=bundle.digest)
+        if lifted is None:
+            raise Failed("not_found", f"there is no pause `{id}`", "`GET /v1/pauses` lists those in force")
+        return pause_json(lifted)
+
+    return router
+
+
+def pause_json(one: PauseInForce) -> dict[str, Any]:
+    """A pause as JSON."""
+    pause = one.pause
+    return {
+        "id": one.id,
+        "kind": pause.kind,
+        "target": pause.target,
+        "reason": pause.reason,
+        "set_by": one.set_by,
+        "set_at": one.set_at.isoformat(),
+    }

@@ -1,0 +1,227 @@
+"""`POST /v1/reads` and `/v1/reads:check`."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from audit.entries import Kind
+from authz.errors import StoreFailed
+from authz.guard import Checked, Refused
+from authz.oversight import Permitted
+from authz.permit import Permit
+from authz.stream import GovernedStream, StreamEnded
+from policy.decision import Allow, Code, Refuse, Side
+from policy.rows import render
+from policy.values import Principal, ReadRequest
+
+from .arrow import MEDIA_TYPE, ArrowResponse
+from .parts import Parts
+from .problems import Failed, Sides, refused
+
+Caller = Callable[..., Principal]
+
+
+class ReadBody(BaseModel):
+    """One ask for rows; only `dataset` is required."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dataset: str = Field(examples=["pointer_events"])
+    columns: list[str] | None = Field(None, description="all of the scope's where left out", examples=[["x", "y"]])
+    rows: str | None = Field(None, description="a filter in the row language", examples=["x < 500"])
+    limit: int | None = Field(None, ge=1, le=2**53 - 1, description="at most so many rows")
+    purpose: str | None = Field(None, description="the grant's where left out")
+    grant: str | None = Field(None, description="the first of yours that permits it, where left out")
+
+    def request(self) -> ReadRequest:
+        """The same as a value."""
+        columns = None if self.columns is None else tuple(self.columns)
+        return ReadRequest(self.dataset, columns, self.rows or "", self.limit, self.purpose, self.grant)
+
+
+class CheckedColumn(BaseModel):
+    """A column of the answer and how much of it would be seen."""
+
+    name: str
+    data_class: str = Field(serialization_alias="class")
+    treatment: str
+
+
+class CheckAnswer(BaseModel):
+    """What would happen and why."""
+
+    decision: str = Field(examples=["allow", "refuse"])
+    code: str | None = None
+    detail: str
+    read: str
+    entry: int
+    grant: str | None = None
+    purpose: str | None = None
+    columns: list[CheckedColumn] = []
+    rows: str = Field(default="", description="the filter that would be applied, scope and ask together")
+    limit: int | None = None
+    limited_by: str | None = None
+    rules: list[str] = []
+    lacked: list[str] = []
+    excess: Sides | None = None
+    help: str = ""
+
+
+def routes(parts: Parts, caller: Caller) -> APIRouter:
+    """The two calls, for one gateway."""
+    router = APIRouter(prefix="/v1", tags=["reads"])
+    Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+
+    @router.post(
+        "/reads",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {}}, "description": "the rows, as an Arrow stream"}},
+    )
+    def read(body: ReadBody, who: Who, accept: Annotated[str, Header()] = "*/*") -> Response:
+        """Read rows of one dataset under one grant."""
+        _check_accept(accept)
+        started = time.perf_counter()
+        permit = parts.guard.authorize(body.request(), who)
+        if isinstance(permit, Refused):
+            parts.metrics.reads.labels(permit.refusal.code.value).inc()
+            raise problem_of(permit)
+        parts.metrics.reads.labels("ok").inc()
+        response = _respond(parts, permit)
+        parts.metrics.seconds.labels("reads").observe(time.perf_counter() - started)
+        return response
+
+    @router.post("/reads:check", response_model=CheckAnswer, response_model_exclude_none=True)
+    def check(body: ReadBody, who: Who) -> CheckAnswer:
+        """Say what would happen and why; reads nothing, records that it was asked."""
+        return _answer(parts.guard.check(body.request(), who))
+
+    return router
+
+
+def unwrap(verdict: Permitted | Refused) -> Permitted:
+    """The permission; a refusal is raised as its problem."""
+    if isinstance(verdict, Refused):
+        raise problem_of(verdict)
+    return verdict
+
+
+def problem_of(refusal: Refused) -> Failed:
+    """The problem document of a refusal."""
+    return refused(refusal.read, refusal.refusal, _sides(refusal.refusal), refusal.recorded.seq)
+
+
+def _check_accept(accept: str) -> None:
+    offered = {"*/*", "application/*", MEDIA_TYPE}
+    wanted = {part.split(";")[0].strip().lower() for part in accept.split(",")}
+    if not wanted & offered:
+        raise Failed("bad_request", "none of the formats in `Accept` is offered", f"accept {MEDIA_TYPE}")
+
+
+def _respond(parts: Parts, permit: Permit) -> Response:
+    """Open the stream and take its first batch, so that a store that fails is still told as a problem."""
+    try:
+        stream = parts.stream(permit)
+    except StoreFailed as fault:
+        parts.endings.end(permit, Kind.READ_INTERRUPTED, rows=0, ended_by="store_failed")
+        raise _store_failed(permit, fault.reason) from fault
+    try:
+        first = stream.next_batch()
+    except StoreFailed as fault:
+        stream.interrupt("store_failed")
+        raise _store_failed(permit, fault.reason) from fault
+    except StreamEnded as ended:
+        stream.interrupt(ended.ended_by)
+        raise _ended_before_it_began(permit, ended) from ended
+    except BaseException:
+        stream.interrupt("fault")
+        raise
+    return ArrowResponse(stream, first, _headers(parts, stream), parts.metrics)
+
+
+def _store_failed(permit: Permit, reason: str) -> Failed:
+    return Failed(
+        "store_failed",
+        reason,
+        "try again; if it goes on, tell the dataset's owner",
+        read=permit.read,
+        entry=permit.recorded.seq,
+    )
+
+
+def _ended_before_it_began(permit: Permit, ended: StreamEnded) -> Failed:
+    codes = {"budget": Code.BEYOND_BUDGET.value} | {code.value: code.value for code in Code}
+    return Failed(
+        codes.get(ended.ended_by, "not_recorded"),
+        f"the read was ended by {ended.ended_by} before its first row",
+        "ask again: the answer will say what is in force now",
+        read=permit.read,
+        entry=permit.recorded.seq,
+    )
+
+
+def _headers(parts: Parts, stream: GovernedStream) -> dict[str, str]:
+    permit, plan = stream.permit, stream.permit.plan
+    headers = {
+        "Remit-Read": permit.read,
+        "Remit-Grant": plan.grant.id,
+        "Remit-Entry": str(permit.recorded.seq),
+        "Remit-Rows": _header_text(parts.records.applied(plan, parts.control.state.bundle, redacted=False)),
+    }
+    if plan.limit is not None:
+        headers["Remit-Limit"] = str(plan.limit)
+    return headers
+
+
+def _header_text(text: str) -> str:
+    """A filter as a header can carry it: anything but printable ASCII is percent-encoded, and so is `%`."""
+    return "".join(c if " " <= c <= "~" and c != "%" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+def _sides(refusal: Refuse) -> Sides | None:
+    if refusal.declared is None and refusal.asked is None:
+        return None
+    return Sides(declared=_shown(refusal.declared), asked=_shown(refusal.asked))
+
+
+def _shown(side: Side) -> str | None:
+    return side if side is None or isinstance(side, str) else render(side)
+
+
+def _answer(checked: Checked) -> CheckAnswer:
+    match checked.decision:
+        case Allow() as plan:
+            columns = [
+                CheckedColumn(name=each.column.name, data_class=each.column.data_class, treatment=str(each.treatment))
+                for each in plan.columns
+            ]
+            return CheckAnswer(
+                decision="allow",
+                detail=f"grant {plan.grant.id} permits it",
+                read=checked.read,
+                entry=checked.recorded.seq,
+                grant=plan.grant.id,
+                purpose=plan.purpose,
+                columns=columns,
+                rows=checked.rows,
+                limit=plan.limit,
+                limited_by=plan.limited_by,
+                rules=list(plan.rules),
+                lacked=list(plan.lacked),
+            )
+        case Refuse() as refusal:
+            return CheckAnswer(
+                decision="refuse",
+                code=refusal.code.value,
+                detail=refusal.detail,
+                read=checked.read,
+                entry=checked.recorded.seq,
+                grant=refusal.grant.id if refusal.grant else None,
+                purpose=refusal.purpose,
+                rules=list(refusal.rules),
+                lacked=list(refusal.lacked),
+                excess=_sides(refusal),
+                help=refusal.help,
+            )

@@ -1,0 +1,87 @@
+"""`remit serve`: one process, one gateway, until it is told to stop."""
+
+import asyncio
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio.to_thread
+import structlog
+import uvicorn
+
+from authz.errors import StoreFailed
+from policy.errors import MisreadAll
+
+from .app import make_app
+from .logs import set_up_logs
+from .parts import Parts
+from .settings import Settings
+from .stores import ACTOR
+from .wiring import started
+
+log = structlog.get_logger()
+
+THREADS = 128
+"""Requests and batches that are worked on at once; the rest waits its turn."""
+GRACE = 10
+"""Seconds that answers get to end when the gateway is told to stop."""
+
+
+def serve(settings: Settings) -> None:
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP loads the files again. Raises what `started` raises."""
+    set_up_logs()
+    with started(settings) as parts:
+        listener = _listen(settings.listen)
+        config = uvicorn.Config(
+            make_app(parts),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE,
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("serving", address=f"{host}:{port}", digest=parts.control.state.bundle.digest)
+        _Server(config, parts).run(sockets=[listener])
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """A server that ends its streams, each with its entry, before it waits for answers to end."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._reloads = ThreadPoolExecutor(1, thread_name_prefix="reload")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._reloads.submit(_reload, self._parts))
+        await super().startup(sockets=sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._parts.streams.stop)
+        await super().shutdown(sockets=sockets)
+        self._reloads.shutdown()
+
+
+def _reload(parts: Parts) -> None:
+    try:
+        parts.reload(ACTOR)
+        log.info("reloaded", digest=parts.control.state.bundle.digest)
+    except (MisreadAll, StoreFailed) as wrong:
+        log.error("reload_refused", problems=str(wrong).splitlines()[:20])
+    except Exception as fault:
+        log.error("reload_failed", fault=type(fault).__name__)
+        raise
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    listener.listen(512)
+    return listener

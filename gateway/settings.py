@@ -1,0 +1,91 @@
+"""Settings, read once from the environment; one that is not understood stops the start with its name."""
+
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN"}
+"""Settings of the command line and the Python client; the gateway passes over them."""
+
+
+class BadSetting(ValueError):
+    """A setting that is not understood; the message names it and says what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set; the field `x` is `REMIT_X` in the environment.
+
+    `listen` is (host, port); `database_url` is libpq's, empty for the embedded database.
+    """
+
+    home: Path
+    database_url: str
+    policies: Path
+    catalog: Path
+    listen: tuple[str, int]
+    oidc_issuer: str
+    oidc_audience: str
+    teams_claim: str
+    attribute_claims: tuple[str, ...]
+    alert_urls: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read every `REMIT_…` variable; raises `BadSetting`."""
+        given = {name: value for name, value in environment.items() if name.startswith("REMIT_")}
+        known = {f"REMIT_{field.upper()}" for field in cls.__slots__} | CLIENT_SIDE
+        for name in sorted(given.keys() - known):
+            near = difflib.get_close_matches(name, known, n=1)
+            raise BadSetting(f"unknown setting `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        return cls(
+            home=Path(given.get("REMIT_HOME") or ".remit").absolute(),
+            database_url=_database(given.get("REMIT_DATABASE_URL", "")),
+            policies=Path(given.get("REMIT_POLICIES") or "policies.conf").absolute(),
+            catalog=Path(given.get("REMIT_CATALOG") or "catalog.toml").absolute(),
+            listen=_address(given.get("REMIT_LISTEN") or "127.0.0.1:8470"),
+            oidc_issuer=_issuer(given.get("REMIT_OIDC_ISSUER", "")),
+            oidc_audience=given.get("REMIT_OIDC_AUDIENCE") or "remit",
+            teams_claim=given.get("REMIT_TEAMS_CLAIM") or "groups",
+            attribute_claims=_names(given.get("REMIT_ATTRIBUTE_CLAIMS", "")),
+            alert_urls=tuple(given.get("REMIT_ALERT_URLS", "").split()),
+        )
+
+
+def _database(value: str) -> str:
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        raise BadSetting("`REMIT_DATABASE_URL` is not a database: write it as postgresql://role@host/name")
+    return value
+
+
+def _address(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise BadSetting(f"`REMIT_LISTEN` is not an address: `{value}`; write it as 127.0.0.1:8470")
+    return host, int(port)
+
+
+def _issuer(value: str) -> str:
+    if not value:
+        raise BadSetting("`REMIT_OIDC_ISSUER` is not set: name the issuer whose tokens are to be believed")
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise BadSetting("`REMIT_OIDC_ISSUER` has to start with https:// (http:// only on loopback)")
+    return value
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))

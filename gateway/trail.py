@@ -1,0 +1,99 @@
+"""`GET /v1/audit/entries`: the trail, newest first, or on from an entry."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel
+
+from audit import trail
+from audit.entries import Json, Kind
+from audit.trail import Line
+from audit.trail import Query as Sought
+from policy.values import Action, Principal
+
+from .parts import Parts
+from .problems import Failed
+from .reads import unwrap
+
+AUDIT = "remit.audit"
+
+Text = Annotated[str | None, Query(max_length=1000)]
+Page = Annotated[int, Query(ge=1, le=1000)]
+
+
+class Trail(BaseModel):
+    """A page of entries: each is its `seq` and its document, as it was hashed."""
+
+    items: list[dict[str, Any]]
+    next: str | None = None
+
+
+def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
+    """The trail of one gateway."""
+    router = APIRouter(prefix="/v1", tags=["audit"])
+    Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+
+    @router.get("/audit/entries")
+    def entries(
+        who: Who,
+        actor: Text = None,
+        team: Text = None,
+        dataset: Text = None,
+        purpose: Text = None,
+        code: Text = None,
+        kind: Text = None,
+        grant: Text = None,
+        read: Text = None,
+        from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        to: AwareDatetime | None = None,
+        limit: Page = 100,
+        before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
+        after: Annotated[int | None, Query(ge=0, le=2**62, description="oldest first, on from this one")] = None,
+    ) -> Trail:
+        """Entries that fit, newest first; with `after`, what was written since, oldest first. It is recorded first."""
+        sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, from_, to, before, limit + 1)
+        if after is None:
+            return _page(parts, who, sought, limit)
+        if before is not None or any(_asked(sought)):
+            raise Failed("bad_request", "`after` goes with `limit` alone", "leave the other parameters out")
+        return _since(parts, who, after, limit)
+
+    return router
+
+
+def _page(parts: Parts, who: Principal, sought: Sought, limit: int) -> Trail:
+    unwrap(parts.oversight.look(who, AUDIT, {"searched": _asked(sought)}))
+    lines = trail.search(parts.engine, sought)
+    following = str(lines[limit - 1].seq) if len(lines) > limit else None
+    return Trail(items=[_item(line) for line in lines[:limit]], next=following)
+
+
+def _since(parts: Parts, who: Principal, seq: int, limit: int) -> Trail:
+    """What was written after `seq`; a look that finds nothing but the traces of such looks leaves no trace itself.
+
+    Else whoever follows the trail would for ever read that they read it.
+    """
+    unwrap(parts.oversight.may(who, AUDIT, Action.READ))
+    lines = trail.after(parts.engine, seq, limit)
+    last = lines[-1].seq if lines else seq
+    news = [line for line in lines if not _is_following(line)]
+    if news:
+        unwrap(parts.oversight.look(who, AUDIT, {"followed_after": seq}))
+    return Trail(items=[_item(line) for line in news], next=str(last))
+
+
+def _is_following(line: Line) -> bool:
+    return line.doc["kind"] == Kind.AUDIT_READ and "followed_after" in line.doc["details"]["asked"]
+
+
+def _asked(sought: Sought) -> dict[str, Json]:
+    names = ("actor", "team", "dataset", "purpose", "code", "kind", "grant", "read")
+    asked: dict[str, Json] = {name: value for name in names if (value := getattr(sought, name)) is not None}
+    times: dict[str, datetime | None] = {"from": sought.from_, "to": sought.to}
+    return asked | {name: time.isoformat() for name, time in times.items() if time is not None}
+
+
+def _item(line: Line) -> dict[str, Any]:
+    return {"seq": line.seq, **line.doc}

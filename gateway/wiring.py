@@ -1,0 +1,195 @@
+"""Everything is put together here, and nowhere else."""
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.alerts import Alerts
+from audit.delivery import Delivery
+from audit.engines import engine_for
+from audit.entries import Entry, Json, Kind
+from audit.errors import AuditError
+from audit.follower import Follower
+from audit.ledger import Ledger
+from audit.postgres import GATEWAY, Embedded
+from audit.schema import check_fit, migrate
+from authz.control import Control, Watch
+from authz.endings import Endings
+from authz.errors import StoreFailed
+from authz.grants import GrantStore
+from authz.guard import Guard
+from authz.identity import Identity
+from authz.keys import Keys
+from authz.oversight import Oversight
+from authz.pauses import PauseStore
+from authz.reader import Reader
+from authz.records import Records
+from authz.refused_tokens import RefusedTokens
+from authz.stores import look
+from policy.bundle import Bundle, load_bundle
+from policy.errors import MisreadAll
+
+from .metrics import Metrics
+from .parts import Parts
+from .settings import Settings
+from .stores import ACTOR, report_stores
+
+log = structlog.get_logger()
+
+EVERY = 2.0
+"""Seconds between two rounds of upkeep."""
+MOST_PROBLEMS = 50
+"""Problems of a refused file that its entry names."""
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
+    """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
+
+    Raises `MisreadAll` (files), `DatabaseUnfit`, `KeysUnfit`, `BadIssuer` or `BadAlertUrl` where it must not start.
+    """
+    bundle = _load(settings)
+    with ExitStack() as stack:
+        delivery = Delivery(settings.alert_urls)
+        stack.callback(delivery.close)
+        engine = stack.enter_context(_database(settings))
+        instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+        ledger = Ledger(engine, gateway=instance, clock=clock)
+        stack.callback(ledger.close)
+        log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
+        parts = _parts(settings, clock, engine, ledger, instance, bundle, delivery)
+        report_stores(ledger, bundle, settings.catalog.parent)
+        _watch_numbers(parts)
+        stack.enter_context(parts.endings)
+        stack.enter_context(parts.follower)
+        stack.enter_context(Watch(parts.control, engine))
+        stack.callback(parts.streams.stop)
+        stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
+        yield parts
+
+
+def _parts(
+    settings: Settings,
+    clock: Callable[[], datetime],
+    engine: Engine,
+    ledger: Ledger,
+    instance: str,
+    bundle: Bundle,
+    delivery: Delivery,
+) -> Parts:
+    keys = Keys.open(settings.home)
+    pauses = PauseStore(engine, ledger)
+    grants = GrantStore(engine, ledger)
+    control = Control(ledger, pauses, bundle, actor=ACTOR)
+    records = Records(keys.of_literals())
+    alerts = Alerts(engine, ledger, clock=clock)
+    return Parts(
+        settings=settings,
+        instance=instance,
+        engine=engine,
+        ledger=ledger,
+        control=control,
+        grants=grants,
+        pauses=pauses,
+        guard=Guard(control=control, grants=grants, ledger=ledger, records=records, clock=clock),
+        records=records,
+        oversight=Oversight(control, ledger),
+        reader=Reader(catalog_folder=settings.catalog.parent, keys=keys),
+        endings=Endings(ledger, grants),
+        identity=_identity(settings),
+        refused_tokens=RefusedTokens(ledger),
+        alerts=alerts,
+        follower=Follower(engine, alerts, delivery.send),
+        metrics=Metrics(),
+        clock=clock,
+        reload=partial(_reload, control, ledger, settings),
+    )
+
+
+def _identity(settings: Settings) -> Identity:
+    return Identity(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        teams_claim=settings.teams_claim,
+        attribute_claims=settings.attribute_claims,
+        clock=time.time,
+    )
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Engine]:
+    """An engine of the gateway's role, on the database that was given or the embedded one, kept running."""
+    with ExitStack() as stack:
+        url = settings.database_url
+        if not url:
+            embedded = stack.enter_context(Embedded.open(settings.home))
+            migrate(embedded.url("owner"), GATEWAY)
+            url = embedded.url("gateway")
+            stack.enter_context(_every_few_seconds(embedded.ensure_running))
+        engine = engine_for(url)
+        stack.callback(engine.dispose)
+        check_fit(engine, embedded=not settings.database_url)
+        yield engine
+
+
+def _load(settings: Settings) -> Bundle:
+    return load_bundle(settings.policies, settings.catalog, partial(look, folder=settings.catalog.parent))
+
+
+def _reload(control: Control, ledger: Ledger, settings: Settings, actor: str) -> None:
+    """Put the files in force as they are now, or record why they were refused and raise it."""
+    try:
+        bundle = _load(settings)
+    except (MisreadAll, StoreFailed) as wrong:
+        problems = [str(each) for each in wrong.problems] if isinstance(wrong, MisreadAll) else [str(wrong)]
+        details: dict[str, Json] = {"problems": problems[:MOST_PROBLEMS], "in_all": len(problems)}
+        ledger.append(Entry(Kind.POLICY_REFUSED, actor=actor, digest=control.state.bundle.digest, details=details))
+        raise
+    control.activate(bundle, actor=actor)
+    report_stores(ledger, bundle, settings.catalog.parent)
+
+
+def _watch_numbers(parts: Parts) -> None:
+    gauge = parts.metrics.gauge
+    gauge("remit_streams", "Streams that are running", lambda: len(parts.streams))
+    gauge("remit_ends_waiting", "Ends of reads that could not be written yet", lambda: parts.endings.waiting)
+    gauge("remit_follower_lag", "Entries that alerting has not seen", lambda: parts.follower.following.lag or 0)
+    gauge("remit_alerting", "1 while alerting follows the ledger", lambda: parts.follower.following.last_error is None)
+    gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
+
+
+@contextmanager
+def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
+    """Does `work` in a thread until the end of the `with`, and once more then; a fault is logged and tried again."""
+    stopping = threading.Event()
+
+    def run() -> None:
+        over = False
+        while not over:
+            over = stopping.wait(EVERY)
+            try:
+                work()
+            except (AuditError, SQLAlchemyError) as fault:
+                log.warning("upkeep_failed", fault=type(fault).__name__)
+
+    thread = threading.Thread(target=run, name="upkeep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
