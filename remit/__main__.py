@@ -1,0 +1,5 @@
+"""`python -m remit` is the command `remit`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,140 @@
+"""`remit audit`: the trail as it grows, a search in it, and the proof that nothing in it changed."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remit.answers import Line
+from remit.errors import Misuse
+
+from . import options, terminal
+
+commands = typer.Typer(help="Follow, search and verify the ledger.", no_args_is_help=True)
+FOLLOW_SECONDS = 1.0
+Count = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entries.")]
+Word = Annotated[str | None, typer.Option()]
+When = Annotated[str | None, typer.Option(metavar="TIME")]
+
+
+@commands.command()
+def tail(
+    limit: Count = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with entries as they are written.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Prints the latest entries, oldest first; --json prints one for each line."""
+    with options.gateway() as gateway:
+        latest = list(islice(gateway.entries(), limit))[::-1]
+        _print_lines(latest, as_json=as_json)
+        seq = latest[-1]["seq"] if latest else 0
+        while follow:
+            fresh = gateway.entries_after(seq)
+            _print_lines(fresh.items, as_json=as_json)
+            seq = int(fresh.next or seq)
+            if not fresh.items:
+                time.sleep(FOLLOW_SECONDS)
+
+
+@commands.command()
+def search(
+    actor: Word = None,
+    team: Word = None,
+    dataset: Word = None,
+    purpose: Word = None,
+    code: Word = None,
+    kind: Word = None,
+    grant: Word = None,
+    read: Word = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-21T08:00:00Z, for one.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to this time.")] = None,
+    limit: Count = 100,
+    as_json: options.Json = False,
+) -> None:
+    """Finds entries that match all that is given, newest first."""
+    with options.gateway() as gateway:
+        found = gateway.entries(
+            actor=actor,
+            team=team,
+            dataset=dataset,
+            purpose=purpose,
+            code=code,
+            kind=kind,
+            grant=grant,
+            read=read,
+            since=options.instant(since, "--from"),
+            until=options.instant(until, "--to"),
+        )
+        lines = list(islice(found, limit))
+    if as_json:
+        terminal.print_json(lines)
+    else:
+        headings = ("seq", "at", "what", "who", "dataset", "code", "grant")
+        terminal.table(headings, map(_cells, lines), empty="no entry matches")
+
+
+@commands.command()
+def verify(
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Recomputes the ledger from its raw rows.
+
+    It does so here and never asks the gateway; exits with 1 where something does not hold."""
+    from audit.verify import verify as verify_ledger
+
+    with _ledger(database) as url:
+        verdict = verify_ledger(url)
+    problems = [{"seq": problem.seq, "what": problem.what} for problem in verdict.problems]
+    intact = {"integrity": verdict.integrity, "completeness": verdict.completeness}
+    if as_json:
+        terminal.print_json({"size": verdict.size, "root": verdict.root.hex(), **intact, "problems": problems})
+    else:
+        terminal.say(f"{verdict.size:,} entries, root {verdict.root.hex()}")
+        for name, holds in intact.items():
+            terminal.say(f"  {name:<12} {'holds' if holds else 'BROKEN'}")
+        for problem in problems:
+            terminal.say(f"  entry {problem['seq']}: {problem['what']}")
+    if not all(intact.values()):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _ledger(database: str | None) -> Iterator[str]:
+    """The URL of the ledger's database: as given, as set, or the embedded one, started where it does not run."""
+    url = database or os.environ.get("REMIT_DATABASE_URL")
+    if url:
+        yield url
+        return
+    home = Path(os.environ.get("REMIT_HOME") or ".remit")
+    if not home.is_dir():
+        raise Misuse(f"there is no embedded database in `{home}`; give --database URL or set REMIT_HOME")
+    from audit.postgres import Embedded
+
+    with Embedded.open(home) as embedded:
+        yield embedded.url("owner")
+
+
+def _print_lines(lines: Sequence[Line], *, as_json: bool) -> None:
+    for line in lines:
+        if as_json:
+            terminal.print_json(line)
+        else:
+            seq, at, kind, *rest = map(terminal.shown, _cells(line))
+            terminal.say(f"{seq:>8}  {at}  {kind:<18}  {'  '.join(filter(None, rest))}")
+
+
+def _cells(line: Line) -> tuple[object, ...]:
+    return tuple(_cell(line.get(name)) for name in ("seq", "at", "kind", "actor", "dataset", "code", "grant"))
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value) if isinstance(value, dict) else value

@@ -1,0 +1,185 @@
+"""Read what you were granted, from Python: `remit.connect(url, token=…).read("pointer_events")`."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from .answers import Alert, Check, Dataset, Grant, Line, Page, Reloaded
+from .connection import Connection
+from .errors import GatewayFault, Misuse
+from .rows import RowReader
+
+T = TypeVar("T")
+DEFAULT_URL = "http://127.0.0.1:8470"
+_ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
+_CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
+_DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
+_GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
+_ENTRIES = TypeAdapter(Page[Line])
+
+
+def connect(url: str | None = None, *, token: str | None = None, timeout: float = 120.0) -> "Client":
+    """A client of the gateway at `url` (else REMIT_URL, else this machine) for the owner of `token` (else REMIT_TOKEN).
+
+    `timeout` is the number of seconds without a byte after which an answer counts as lost. Nothing is sent yet;
+    raises `Misuse` where the address or the token cannot be used.
+    """
+    address = url or os.environ.get("REMIT_URL") or DEFAULT_URL
+    return Client(Connection(address, token or os.environ.get("REMIT_TOKEN") or None, timeout))
+
+
+class Client:
+    """What one principal can ask of one gateway; may be shared between threads.
+
+    Every method raises `Refused` where the gateway says no, `Unreachable` where nothing answers and `GatewayFault`
+    where the gateway cannot do it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(
+        self,
+        dataset: str,
+        *,
+        columns: Sequence[str] | None = None,
+        rows: str | None = None,
+        limit: int | None = None,
+        purpose: str | None = None,
+        grant: str | None = None,
+    ) -> RowReader:
+        """The rows, as a `pyarrow.RecordBatchReader`; columns left out are all of the grant's.
+
+        `rows` is a filter in the row language. A stream that ends early raises `BrokenStream` from the reader.
+        """
+        asked = _ask(dataset, columns, rows, limit, purpose, grant)
+        return RowReader(self._connection.stream("/v1/reads", asked))
+
+    def check(
+        self,
+        dataset: str,
+        *,
+        columns: Sequence[str] | None = None,
+        rows: str | None = None,
+        limit: int | None = None,
+        purpose: str | None = None,
+        grant: str | None = None,
+    ) -> Check:
+        """What `read` would get, and why; nothing is read, and that it was asked is recorded."""
+        return self._connection.post("/v1/reads:check", _ask(dataset, columns, rows, limit, purpose, grant), _CHECK)
+
+    def datasets(self) -> Iterator[Dataset]:
+        """Every dataset of the catalogue, with what the caller would get of each column."""
+        return self._every("/v1/datasets", _DATASETS)
+
+    def dataset(self, name: str) -> Dataset:
+        """One dataset of the catalogue."""
+        return self._connection.get(f"/v1/datasets/{_segment(name)}", _DATASET)
+
+    def grants(self, *, everybody: bool = False) -> Iterator[Grant]:
+        """The caller's grants, newest first; everybody's, for who may administer them, with `everybody`."""
+        return self._every("/v1/grants", _GRANTS, everybody="true" if everybody else None)
+
+    def add_grant(self, scope: Mapping[str, object]) -> Grant:
+        """Grants a declared scope: the shape of a scope file, times in RFC 3339."""
+        return self._connection.post("/v1/grants", scope, _GRANT)
+
+    def revoke_grant(self, grant: str, why: str) -> Grant:
+        """Ends a grant for good; no read is authorised under it from now on. `why` stands in the ledger."""
+        return self._connection.post(f"/v1/grants/{_segment(grant)}:revoke", {"why": why}, _GRANT)
+
+    def entries(
+        self,
+        *,
+        actor: str | None = None,
+        team: str | None = None,
+        dataset: str | None = None,
+        purpose: str | None = None,
+        code: str | None = None,
+        kind: str | None = None,
+        grant: str | None = None,
+        read: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Line]:
+        """Entries of the ledger that match all that is given, newest first, fetched as they are taken."""
+        wanted = {"actor": actor, "team": team, "dataset": dataset, "purpose": purpose, "code": code}
+        wanted |= {"kind": kind, "grant": grant, "read": read}
+        times = {"from": _instant(since, "since"), "to": _instant(until, "until")}
+        return self._every("/v1/audit/entries", _ENTRIES, **wanted, **times)
+
+    def entries_after(self, seq: int) -> Page[Line]:
+        """The next entries after number `seq`, oldest first, and the number to go on from; none where none is new."""
+        return self._connection.get("/v1/audit/entries", _ENTRIES, after=seq)
+
+    def alerts(self) -> Iterator[Alert]:
+        """Every alert, newest first."""
+        return self._every("/v1/alerts", _ALERTS)
+
+    def alert(self, alert: int | str) -> Alert:
+        """One alert with its evidence."""
+        return self._connection.get(f"/v1/alerts/{_segment(str(alert))}", _ALERT)
+
+    def acknowledge(self, alert: int | str, why: str) -> Alert:
+        """Takes an alert on, in the caller's name."""
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:acknowledge", {"why": why}, _ALERT)
+
+    def reload_policy(self) -> Reloaded:
+        """Makes the gateway load its files again; one that is not understood is refused and the last one stays."""
+        return self._connection.post("/v1/policy:reload", {}, _RELOADED)
+
+    def close(self) -> None:
+        """Closes every connection, also those of readers that are still open."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _every(self, path: str, shape: TypeAdapter[Page[T]], **query: str | None) -> Iterator[T]:
+        cursor: str | None = None
+        while True:
+            page = self._connection.get(path, shape, before=cursor, **query)
+            yield from page.items
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise GatewayFault(f"the list `{path}` never ends: its cursor stays where it is")
+            cursor = page.next
+
+
+def _ask(
+    dataset: str,
+    columns: Sequence[str] | None,
+    rows: str | None,
+    limit: int | None,
+    purpose: str | None,
+    grant: str | None,
+) -> dict[str, object]:
+    if isinstance(columns, str):
+        raise Misuse(f'columns are a list of names; write columns=["{columns}"]')
+    asked: dict[str, object] = {"dataset": dataset, "rows": rows, "limit": limit, "purpose": purpose, "grant": grant}
+    asked["columns"] = None if columns is None else list(columns)
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _segment(name: str) -> str:
+    """`name` as one segment of a path, which it cannot leave."""
+    if name in ("", ".", ".."):
+        raise Misuse(f"`{name}` is no name")
+    return quote(name, safe="", errors="replace")
+
+
+def _instant(time: datetime | None, name: str) -> str | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise Misuse(f"`{name}` has no time zone; write it like 2026-11-21T08:00:00Z")
+    return time.isoformat()

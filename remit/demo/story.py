@@ -1,0 +1,108 @@
+"""`remit demo`: a made-up day of work, the real service, and one story told with real commands."""
+
+import shlex
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from . import stage
+from .stage import DemoFailed, Stage
+
+PLACE = Path(".demo")
+
+OPENING = """
+A company records how its staff work, to train models. [bold]Remit[/bold] stands in front of every read of that data:
+a token says who asks, rules and a declared scope decide, the ledger records it durably, and only then do
+rows leave. Whoever asks for more than was declared is refused, and on-call is told.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One step of the story: who does what, in words and as a command, and how that must end."""
+
+    who: str
+    says: str
+    command: tuple[str, ...]
+    exit: int = 0
+
+
+ACTS = (
+    Act("eve", "Eve, an administrator, puts in the scope that was approved for Ana.", ("grants", "add", "grant.toml")),
+    Act("ana", "Ana, a researcher, looks at what she would see of it.", ("datasets", "pointer_events")),
+    Act(
+        "ana",
+        "She reads within her scope, into a file. Who it was comes as a pseudonym that no other grant shares.",
+        ("read", "pointer_events", "--columns", "employee_id,occurred_at,x,y", "--out", "pointer.arrow"),
+    ),
+    Act(
+        "ana",
+        "She asks for one column more than was declared: which keys were pressed. Nothing leaves.",
+        ("read", "keystrokes", "--columns", "employee_id,occurred_at,key", "--out", "keys.arrow"),
+        exit=1,
+    ),
+    Act("olga", "Olga is on call. The excess became a SEV before Ana had read her answer.", ("alerts", "list")),
+    Act("olga", "She looks at it: declared, asked and given, side by side.", ("alerts", "show", "1")),
+    Act("olga", "She takes it on.", ("alerts", "ack", "1", "--why", "talking with Ana")),
+    Act("sam", "Sam, from security, reads the trail. His looking is in it too.", ("audit", "tail", "--limit", "8")),
+    Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
+)
+
+KEPT = """The service goes on at {gateway}. Try it as ana, olga, sam or eve, for instance:
+
+  {place}/as ana datasets
+  {place}/as ana check pointer_events --columns x,y --rows "x < 500"
+  {place}/as ana read pointer_events --columns x,y --limit 5
+  {place}/as ana read performance_reviews
+  {place}/as sam audit search --kind read.refused
+
+The next `make demo` stops it; `{python} -m remit demo --stop` only stops it."""
+
+
+def tell(*, keep: bool) -> None:
+    """Set the stage in `.demo`, play every act, and leave the service running if `keep`. Raises `DemoFailed`."""
+    console = Console(highlight=False)
+    console.print(OPENING, end="")
+    began = time.monotonic()
+    place = PLACE.absolute()
+    _heading(console, "A day of work of 200 employees is made up")
+    rows = stage.set_up(place, datetime.now(UTC).date())
+    for name, count in rows.items():
+        console.print(f"  {name:<22}{count:>10,} rows")
+    _heading(console, "`remit serve` starts, on a PostgreSQL of its own")
+    running = stage.start(place)
+    console.print(f"  serving at {running.gateway}")
+    try:
+        for number, act in enumerate(ACTS, start=1):
+            _play(console, running, number, act)
+    except BaseException:
+        stage.stop(place)
+        raise
+    seconds = time.monotonic() - began
+    _heading(console, f"That is Remit, in {seconds:.0f} seconds.")
+    if keep:
+        console.print(KEPT.format(gateway=running.gateway, place=PLACE, python="python"), markup=False)
+    else:
+        stage.stop(place)
+        console.print("Everything was stopped; `make demo KEEP=1` leaves it running, to try by hand.")
+
+
+def stop() -> None:
+    """Stop what `remit demo --keep` left running."""
+    stage.stop(PLACE.absolute())
+
+
+def _play(console: Console, running: Stage, number: int, act: Act) -> None:
+    _heading(console, f"{number}. {act.says}")
+    console.print(f"  {act.who} $ remit {shlex.join(act.command)}", style="bold cyan", markup=False, soft_wrap=True)
+    ended = running.act(act.who, *act.command)
+    if ended != act.exit:
+        command = shlex.join(act.command)
+        raise DemoFailed(f"`remit {command}` ended with {ended}, not {act.exit}; see {running.place / 'service.log'}")
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print(f"\n[bold]{text}[/bold]")
