@@ -1,0 +1,103 @@
+"""Real parts for every test: one PostgreSQL for the session, and a database of its own for each test that asks."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from audit.engines import engine_for
+from audit.postgres import GATEWAY, Embedded, Role
+from audit.schema import migrate
+
+from service import Service, serving
+
+TEMPLATE = "remit_template"
+NUMBERS = itertools.count(1)
+
+
+class Database:
+    """A migrated database of a test's own on the session's server."""
+
+    def __init__(self, server: Embedded, name: str) -> None:
+        self.server = server
+        self.name = name
+        self._engines: dict[Role, Engine] = {}
+
+    def url(self, role: Role = "gateway") -> str:
+        """Its libpq URL for `gateway` or `owner`."""
+        return _named(self.server.url(role), self.name)
+
+    def engine(self, role: Role = "gateway") -> Engine:
+        """One engine for each role, disposed of after the test."""
+        if role not in self._engines:
+            self._engines[role] = engine_for(self.url(role))
+        return self._engines[role]
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A short path that an account of PostgreSQL's own gets through, as pytest's own folders do not as root."""
+    made = Path(tempfile.mkdtemp(prefix="remit-"))
+    if os.geteuid() == 0:
+        made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="session")
+def server(folder: Path) -> Iterator[Embedded]:
+    """The session's PostgreSQL, with a migrated template."""
+    with Embedded.open(folder / "home") as embedded:
+        with psycopg.connect(_named(embedded.url("owner"), "postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        migrate(_named(embedded.url("owner"), TEMPLATE), GATEWAY)
+        yield embedded
+
+
+@pytest.fixture
+def database(server: Embedded) -> Iterator[Database]:
+    """A fresh, migrated database: a copy of the template."""
+    with _made(server, f"test_{next(NUMBERS)}") as made:
+        yield made
+
+
+@contextmanager
+def _made(server: Embedded, name: str) -> Iterator[Database]:
+    made = Database(server, name)
+    with psycopg.connect(_named(server.url("owner"), "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield made
+    made.close()  # it goes with the session's folder: dropping one waits for a checkpoint
+
+
+@pytest.fixture(scope="session")
+def service(server: Embedded, folder: Path) -> Iterator[Service]:
+    """One gateway for every test that leaves it as it found it: grants may be added, nothing paused or stopped."""
+    place = folder / "service"
+    place.mkdir(mode=0o700)
+    with _made(server, "shared_service") as made, serving(place, made.url()) as running:
+        yield running
+
+
+@pytest.fixture
+def own_service(database: Database, folder: Path) -> Iterator[Service]:
+    """A gateway of the test's own, to be paused, killed and reloaded."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    with serving(place, database.url()) as running:
+        yield running
+
+
+def _named(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

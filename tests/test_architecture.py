@@ -1,0 +1,98 @@
+"""The house rules that a machine can hold: which way imports run, and which module is whose door."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("policy", "audit", "authz", "gateway", "remit")
+"""From the bottom up: each may import itself and those before it."""
+
+DOORS = {
+    "casbin": {"policy/engine.py"},
+    "simpleeval": set(),
+    "joserfc": {"authz/tokens.py", "remit/demo/provider.py"},
+    "adbc_driver_duckdb": {"authz/stores.py"},
+    "adbc_driver_manager": {"authz/stores.py"},
+    "duckdb": set(),
+    "apprise": {"audit/delivery.py"},
+    "fideslang": {"policy/taxonomy.py"},
+    "authlib": {"remit/demo/stage.py"},
+    "prometheus_client": {"gateway/metrics.py"},
+}
+"""Libraries with a say in security or storage, and the only modules that import them."""
+
+LIGHT = ("remit/client.py", "remit/connection.py", "remit/answers.py", "remit/rows.py", "remit/errors.py")
+"""What the Python client consists of: it speaks HTTP and imports nothing of the service."""
+
+
+def modules() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (ROOT / package).rglob("*.py")
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names):
+                found.update(name.name.split(".")[0] for name in names)
+            case ast.ImportFrom(module, _, 0) if module:
+                found.add(module.split(".")[0])
+    return found
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("place", range(len(PACKAGES)), ids=PACKAGES)
+def test_imports_run_one_way(place: int) -> None:
+    above = set(PACKAGES[place + 1 :])
+    wrong = {named(path): above & imported(path) for path in (ROOT / PACKAGES[place]).rglob("*.py")}
+    assert not {name for name, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_library_has_one_door(library: str) -> None:
+    assert {named(path) for path in modules() if library in imported(path)} == DOORS[library]
+
+
+def test_deciding_touches_no_database_network_or_clock() -> None:
+    reaching = {"sqlalchemy", "psycopg", "httpx2", "socket", "time", "asyncio", "random", "secrets"}
+    assert not {named(path) for path in (ROOT / "policy").rglob("*.py") if reaching & imported(path)}
+
+
+def test_the_python_client_imports_nothing_of_the_service() -> None:
+    service = {"policy", "audit", "authz", "gateway"}
+    assert not {name for name in LIGHT if service & imported(ROOT / name)}
+
+
+def test_only_the_guard_makes_a_permit() -> None:
+    makers = {named(path) for path in modules() if re.search(r"(?<![\w.])(seal|Permit)\((?!self)", path.read_text())}
+    assert makers == {"authz/permit.py", "authz/guard.py"}
+
+
+def test_only_the_head_writes_entries() -> None:
+    writers = {named(path) for path in modules() if re.search(r"(COPY|INSERT INTO) audit_entries", path.read_text())}
+    assert writers == {"audit/head.py"}
+
+
+def test_serve_never_brings_the_demo_along() -> None:
+    assert not {
+        named(path)
+        for package in ("gateway", "authz", "audit", "policy")
+        for path in (ROOT / package).rglob("*.py")
+        if "demo" in path.read_text()
+    }
+
+
+def test_no_file_names_a_registry_or_a_place_of_somebodys_machine() -> None:
+    registries = "|".join(("py" + r"pi\.org", "python" + r"hosted", "registry" + r"\.npm", "deb" + r"\.debian"))
+    pattern = re.compile(registries + "|/(?:root|home)/[a-z]")
+    texts = [path for path in ROOT.iterdir() if path.is_file()] + [*modules(), *(ROOT / "docs").rglob("*.md")]
+    assert not {named(path) for path in texts if pattern.search(path.read_text(errors="replace"))}

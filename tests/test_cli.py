@@ -1,0 +1,435 @@
+"""The command line, against a server that speaks the contract over real HTTP."""
+
+import io
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv, ipc, parquet
+from wire import Wire, arrow_stream, rows, says
+
+from remit.cli import main
+
+BATCH = pa.record_batch({"x": pa.array(range(30), pa.int32()), "who": ["a\x1b[31m"] * 30, "hidden": pa.nulls(30)})
+STREAM = arrow_stream(BATCH)
+SAID = {"Remit_Read": "r-1", "Remit_Grant": "g-1", "Remit_Entry": "7"}
+PROBLEM = {
+    "code": "beyond_columns",
+    "title": "the read is refused",
+    "status": 403,
+    "detail": "columns outside the scope: `text`",
+    "entry": 42,
+    "excess": {"declared": "x, y", "asked": "text"},
+    "rules": ["pointer_for_training"],
+    "help": "leave these columns out",
+}
+GRANT = {
+    "id": "g-1",
+    "status": "active",
+    "principal": "ana",
+    "team": None,
+    "purpose": "train_ai_system",
+    "starts": "2026-11-01T00:00:00Z",
+    "ends": "2026-12-01T00:00:00Z",
+    "max_rows": 5_000_000,
+    "rows_used": 1_234,
+    "justification": "to learn",
+    "training_run": None,
+    "assessment": None,
+    "datasets": {"pointer_events": {"columns": ["x"], "rows": "x < 5"}},
+}
+ALERT = {
+    "id": 3,
+    "severity": 3,
+    "state": "open",
+    "title": "ana asked for more than her grant",
+    "actor": "ana",
+    "dataset": "pointer_events",
+    "grant": "g-1",
+    "code": "beyond_columns",
+    "purpose": None,
+    "data_classes": ["user.content.screen"],
+    "count": 2,
+    "first_at": "2026-11-21T08:00:00Z",
+    "last_at": "2026-11-21T08:05:00Z",
+    "entries": [42, 43],
+    "evidence": {"declared": "x, y", "asked": "text", "given": None, "columns": ["text"], "rules": []},
+    "next": "talk with ana",
+    "acknowledged": None,
+}
+SCOPE = """
+principal = "ana"
+purpose = "train_ai_system"
+starts = 2026-11-01T00:00:00Z
+ends = 2026-12-01T00:00:00Z
+justification = "to learn"
+[datasets.pointer_events]
+columns = ["x"]
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    notes: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    server = Wire()
+    monkeypatch.setenv("REMIT_URL", server.url)
+    monkeypatch.setenv("REMIT_TOKEN", "a.b.c")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def run(wire: Wire, capfd: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return Ended(int(ended.value.code or 0), *capfd.readouterr())
+
+    return command
+
+
+def test_a_refusal_exits_with_1_and_says_declared_asked_and_what_to_do_next(wire: Wire, run: Run) -> None:
+    wire.answers("POST", "/v1/reads", says(PROBLEM, 403))
+    ended = run("read", "pointer_events", "--columns", "x, text")
+    assert (ended.status, ended.out) == (1, "")
+    for said in (
+        "beyond_columns: columns outside",
+        "declared  x, y",
+        "asked     text",
+        "entry     42",
+        "next      leave",
+    ):
+        assert said in ended.notes
+    assert wire.asked[0].body == {"dataset": "pointer_events", "columns": ["x", "text"]}
+
+
+def test_with_json_a_refusal_is_json_beside_the_answer(wire: Wire, run: Run) -> None:
+    wire.answers("POST", "/v1/reads", says(PROBLEM, 403))
+    ended = run("read", "pointer_events", "--json")
+    assert (ended.status, ended.out) == (1, "")
+    assert json.loads(ended.notes)["excess"] == {"declared": "x, y", "asked": "text"}
+
+
+def test_usage_exits_with_2_and_an_unreachable_gateway_or_a_fault_with_3(wire: Wire, run: Run) -> None:
+    assert run("read").status == 2
+    assert run("nonsense").status == 2
+    assert run("read", "d", "--limit", "0").status == 2
+    wire.answers("GET", "/v1/alerts", says({"code": "not_recorded"}, 503))
+    assert run("alerts", "list").status == 3
+    assert run("grants", "list").status == 3
+    wire.close()
+    assert run("datasets").status == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("rows.arrow", lambda path: ipc.open_stream(path).read_all()),
+        ("rows", lambda path: ipc.open_stream(path).read_all()),
+        ("rows.parquet", parquet.read_table),
+    ],
+)
+def test_rows_are_written_whole_for_their_owner_only(
+    wire: Wire, run: Run, tmp_path: Path, name: str, load: Callable[[Path], pa.Table]
+) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM, **SAID))
+    ended = run("read", "d", "--out", str(tmp_path / name))
+    assert (ended.status, ended.out) == (0, "")
+    assert "30 rows" in ended.notes
+    assert "read r-1 under grant g-1, entry 7" in ended.notes
+    assert load(tmp_path / name).equals(pa.Table.from_batches([BATCH]))
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_rows_can_be_written_as_csv_with_hidden_columns_empty(wire: Wire, run: Run, tmp_path: Path) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM))
+    assert run("read", "d", "--out", str(tmp_path / "rows.csv")).status == 0
+    assert csv.read_csv(tmp_path / "rows.csv").column("hidden").null_count == 30
+
+
+def test_what_was_written_can_be_told_as_json(wire: Wire, run: Run, tmp_path: Path) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM, Remit_Limit="30", **SAID))
+    assert "cut there" in run("read", "d", "--out", str(tmp_path / "rows.arrow")).notes
+    said = json.loads(run("read", "d", "--out", str(tmp_path / "rows.arrow"), "--json").out)
+    assert (said["rows"], said["read"], said["entry"], said["limit"]) == (30, "r-1", 7, "30")
+
+
+@pytest.mark.parametrize("name", ["rows.arrow", "rows.parquet", "rows.csv"])
+@pytest.mark.parametrize("cut", [8, 300])
+def test_a_broken_stream_leaves_the_old_file_and_nothing_else(
+    wire: Wire, run: Run, tmp_path: Path, name: str, cut: int
+) -> None:
+    (tmp_path / name).write_text("old")
+    wire.answers("POST", "/v1/reads", rows(STREAM[:-cut], ending="reset"))
+    ended = run("read", "d", "--out", str(tmp_path / name))
+    assert ended.status == 3
+    assert "broken_stream" in ended.notes
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "old"
+
+
+def test_a_place_that_cannot_hold_the_rows_is_refused_before_they_are_asked_for(
+    wire: Wire, run: Run, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.arrow")
+    places = [tmp_path / "rows.xlsx", tmp_path / "rows.json", tmp_path / "no" / "rows.arrow", tmp_path]
+    for place in [*places, tmp_path / "pipe.arrow", Path("/dev/null")]:
+        assert run("read", "d", "--out", str(place)).status == 2
+    assert wire.asked == []
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_rows_are_written_through_a_link_and_the_link_stays(wire: Wire, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "link.arrow").symlink_to(tmp_path / "real.arrow")
+    wire.answers("POST", "/v1/reads", rows(STREAM))
+    assert run("read", "d", "--out", str(tmp_path / "link.arrow")).status == 0
+    assert (tmp_path / "link.arrow").is_symlink()
+    assert (tmp_path / "real.arrow").stat().st_size > 0
+
+
+def test_a_pipe_gets_the_arrow_stream(wire: Wire) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM))
+    piped = _piped("read", "d", "--limit", "5")
+    assert ipc.open_stream(io.BytesIO(piped.stdout)).read_all().equals(pa.Table.from_batches([BATCH]))
+    assert piped.returncode == 0
+    assert wire.asked[0].body["limit"] == 5
+
+
+def test_a_broken_stream_is_not_ended_well_in_the_pipe(wire: Wire) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM[:-8]))
+    piped = _piped("read", "d")
+    assert piped.returncode == 3
+    assert len(piped.stdout) > 0
+    assert not piped.stdout.endswith(STREAM[-8:])
+
+
+def test_a_terminal_gets_a_short_table_and_the_gateway_is_asked_for_no_more(wire: Wire) -> None:
+    wire.answers("POST", "/v1/reads", rows(STREAM, **SAID))
+    seen = _on_a_terminal("read", "d", "--limit", "25")
+    assert "the first 20 rows; --out FILE gets all of them" in seen
+    assert "19" in seen
+    assert "\x1b[31m" not in seen
+    assert "a\\x1b[31m" in seen
+    assert wire.asked[0].body["limit"] == 21
+
+
+def test_a_limit_below_the_table_is_kept(wire: Wire) -> None:
+    wire.answers("POST", "/v1/reads", rows(arrow_stream(BATCH.slice(0, 3))))
+    seen = _on_a_terminal("read", "d", "--limit", "3")
+    assert "the first" not in seen
+    assert wire.asked[0].body["limit"] == 3
+
+
+def test_json_rows_are_one_object_a_line_and_say_what_json_has_no_word_for(wire: Wire, run: Run) -> None:
+    odd = pa.record_batch(
+        {"f": [float("nan"), 1.5], "b": [b"\xff", None], "t": pa.array([0, None], pa.timestamp("us"))}
+    )
+    wire.answers("POST", "/v1/reads", rows(arrow_stream(odd)))
+    lines = [json.loads(line) for line in run("read", "d", "--json").out.splitlines()]
+    assert lines == [{"f": "nan", "b": "ff", "t": "1970-01-01T00:00:00"}, {"f": 1.5, "b": None, "t": None}]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\x1b]0;title\x07", "\x9b31m", "\r\n", "a\u202eb", "\u2066", "\x00", "[red]x[/red]"]
+)
+def test_nothing_that_the_gateway_says_drives_the_terminal(wire: Wire, run: Run, hostile: str) -> None:
+    problem = {**PROBLEM, "detail": hostile, "help": hostile, "excess": {"declared": hostile, "asked": hostile}}
+    dataset = {"name": hostile, "title": hostile, "owner": hostile, "columns": [{"name": hostile, "why": hostile}]}
+    wire.answers("POST", "/v1/reads", says({**problem, "rules": [hostile]}, 403))
+    wire.answers("GET", "/v1/datasets", says({"items": [dataset], "next": None}))
+    wire.answers("GET", "/v1/datasets/d", says(dataset))
+    wire.answers("GET", "/v1/alerts/3", says({**ALERT, "title": hostile, "evidence": {"asked": {hostile: hostile}}}))
+    wire.answers("GET", "/v1/audit/entries", says({"items": [{"seq": 1, "kind": hostile, "actor": hostile}]}))
+    for command in (
+        "read d",
+        "datasets",
+        "datasets d",
+        "alerts show 3",
+        "audit tail",
+        "audit search",
+        "datasets --json",
+    ):
+        ended = run(*command.split())
+        printed = ended.out + ended.notes
+        assert printed
+        assert all(char.isprintable() or char == "\n" for char in printed)
+        assert "[red]" in printed or "[red]" not in hostile
+
+
+def test_datasets_are_listed_and_shown_with_what_the_reader_would_get(wire: Wire, run: Run) -> None:
+    column = {"name": "x", "class": "user.behavior.pointer", "type": "integer", "sensitivity": "low"}
+    column |= {"treatment": "clear", "why": "pointer_for_training"}
+    dataset = {"name": "pointer_events", "title": "Pointers", "owner": "mci", "source": "recorder", "columns": [column]}
+    dataset |= {"audience": [{"team": "research.ml", "purpose": "train_ai_system"}]}
+    wire.answers("GET", "/v1/datasets", says({"items": [dataset], "next": None}))
+    wire.answers("GET", "/v1/datasets/pointer_events", says(dataset))
+    assert "pointer_events" in run("datasets").out
+    shown = run("datasets", "pointer_events").out
+    for said in ("research.ml for train_ai_system", "clear", "pointer_for_training", "user.behavior.pointer"):
+        assert said in shown
+    assert json.loads(run("datasets", "pointer_events", "--json").out) == dataset
+    assert json.loads(run("datasets", "--json").out) == [dataset]
+
+
+def test_a_check_exits_as_the_read_would(wire: Wire, run: Run) -> None:
+    column = {"name": "x", "class": "user.behavior.pointer", "treatment": "clear"}
+    allowed = {"decision": "allow", "grant": "g-1", "purpose": "train_ai_system", "columns": [column], "entry": 5}
+    refused = {"decision": "refuse", **PROBLEM}
+    wire.answers("POST", "/v1/reads:check", says(allowed), says(refused), says(refused))
+    ended = run("check", "pointer_events")
+    assert ended.status == 0
+    assert "allow: `pointer_events` under grant `g-1` for train_ai_system" in ended.out
+    ended = run("check", "pointer_events")
+    assert ended.status == 1
+    assert "next      leave these columns out" in ended.notes
+    ended = run("check", "pointer_events", "--json")
+    assert (ended.status, json.loads(ended.out)["code"], ended.notes) == (1, "beyond_columns", "")
+
+
+def test_a_policies_file_is_checked_without_a_gateway(wire: Wire, run: Run, tmp_path: Path) -> None:
+    good = Path(__file__).parents[1] / "policies.conf"
+    assert run("policy", "check", str(good)).status == 0
+    bad = tmp_path / "policies.conf"
+    bad.write_text(good.read_text().replace("user.behavior.pointer, read", "user.behaviour.pointer, read"))
+    ended = run("policy", "check", str(bad))
+    assert ended.status == 1
+    assert "did you mean `user.behavior.pointer`?" in ended.out
+    problem = json.loads(run("policy", "check", str(bad), "--json").out)["problems"][0]
+    assert problem["suggestion"] == "user.behavior.pointer"
+    assert run("policy", "check", str(tmp_path / "none.conf")).status == 2
+    assert wire.asked == []
+
+
+def test_reloading_says_what_decides_from_now_on(wire: Wire, run: Run) -> None:
+    wire.answers("POST", "/v1/policy:reload", says({"digest": "sha256:ab", "entry": 9}))
+    assert "sha256:ab" in run("policy", "reload").out
+    assert json.loads(run("policy", "reload", "--json").out) == {"digest": "sha256:ab", "entry": 9}
+
+
+def test_grants_are_listed_added_and_revoked(wire: Wire, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "scope.toml").write_text(SCOPE)
+    wire.answers("GET", "/v1/grants", says({"items": [GRANT], "next": None}))
+    wire.answers("POST", "/v1/grants", says(GRANT, 201))
+    wire.answers("POST", "/v1/grants/g-1:revoke", says({**GRANT, "status": "revoked"}))
+    assert "1,234 of 5,000,000" in run("grants", "list").out
+    assert json.loads(run("grants", "list", "--json").out) == [GRANT]
+    assert "added g-1: ana for train_ai_system" in run("grants", "add", str(tmp_path / "scope.toml")).out
+    assert wire.asked[-1].body["starts"] == "2026-11-01T00:00:00Z"
+    assert wire.asked[-1].body["datasets"] == {"pointer_events": {"columns": ["x"]}}
+    assert "revoked" in run("grants", "revoke", "g-1", "--why", "the run has ended").out
+    assert wire.asked[-1].body == {"why": "the run has ended"}
+    run("grants", "list", "--everybody")
+    assert wire.asked[-1].query == {"everybody": ["true"]}
+
+
+def test_a_scope_that_is_not_understood_is_not_sent(wire: Wire, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "scope.toml").write_text(SCOPE.replace("purpose", "porpoise"))
+    ended = run("grants", "add", str(tmp_path / "scope.toml"))
+    assert ended.status == 1
+    assert "scope.toml line 3" in ended.notes
+    assert wire.asked == []
+
+
+def test_the_tail_of_the_trail_comes_oldest_first_and_goes_on(wire: Wire, run: Run) -> None:
+    entries = [{"seq": n, "at": "2026-11-21T08:00:00Z", "kind": "read.refused", "actor": "ana"} for n in range(5)]
+    parts = (entries[2:0:-1], None), (entries[3:4], "6"), ([], "8")
+    pages = [says({"items": items, "next": following}) for items, following in parts]
+    wire.answers("GET", "/v1/audit/entries", *pages, says({"code": "not_recorded"}, 503))
+    ended = run("audit", "tail", "--follow", "-n", "2", "--json")
+    assert [json.loads(line)["seq"] for line in ended.out.splitlines()] == [1, 2, 3]
+    assert ended.status == 3
+    assert [asked.query.get("after") for asked in wire.asked] == [None, ["2"], ["6"], ["8"]]
+
+
+def test_a_search_sends_what_it_was_given_and_stops_at_its_limit(wire: Wire, run: Run) -> None:
+    page = {"items": [{"seq": 2, "kind": "read.refused"}, {"seq": 1, "kind": "read.refused"}], "next": "1"}
+    wire.answers("GET", "/v1/audit/entries", says(page))
+    found = run("audit", "search", "--actor", "ana", "--from", "2026-11-21T08:00:00+01:00", "--limit", "2", "--json")
+    assert json.loads(found.out) == page["items"]
+    assert [asked.query for asked in wire.asked] == [{"actor": ["ana"], "from": ["2026-11-21T08:00:00+01:00"]}]
+    for time in ("yesterday", "2026-11-21T08:00:00"):
+        assert run("audit", "search", "--to", time).status == 2
+
+
+def test_alerts_are_listed_shown_and_taken_on(wire: Wire, run: Run) -> None:
+    by = {"by": "olga", "at": "2026-11-21T08:06:00Z", "why": "calling ana"}
+    wire.answers("GET", "/v1/alerts", says({"items": [ALERT], "next": None}))
+    wire.answers("GET", "/v1/alerts/3", says(ALERT))
+    wire.answers("POST", "/v1/alerts/3:acknowledge", says({**ALERT, "state": "acknowledged", "acknowledged": by}))
+    assert "SEV3" in run("alerts", "list").out
+    shown = run("alerts", "show", "3").out
+    for said in ("SEV3 ana asked", "declared  x, y", "asked     text", "entries   42, 43", "next      talk"):
+        assert said in shown
+    assert "by olga at 2026-11-21 08:06:00Z: calling ana" in run("alerts", "ack", "3", "--why", "calling ana").out
+    assert wire.asked[-1].body == {"why": "calling ana"}
+    assert json.loads(run("alerts", "show", "3", "--json").out) == ALERT
+
+
+def test_a_setting_that_is_not_understood_stops_the_start_with_its_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMIT_POLICYS", "x")
+    ended = run("serve")
+    assert ended.status == 2
+    assert "`REMIT_POLICYS`" in ended.notes
+
+
+def test_a_ledger_that_is_nowhere_is_not_made_by_verifying_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REMIT_DATABASE_URL", raising=False)
+    monkeypatch.setenv("REMIT_HOME", str(tmp_path / "none"))
+    ended = run("audit", "verify")
+    assert ended.status == 2
+    assert "--database" in ended.notes
+    assert not (tmp_path / "none").exists()
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from remit.cli import main; main()", *arguments]
+
+
+def _piped(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(_command(*arguments), capture_output=True, check=False, timeout=60)
+
+
+def _on_a_terminal(*arguments: str) -> str:
+    ours, theirs = pty.openpty()
+    seen = bytearray()
+
+    def watch() -> None:
+        # the last read of a terminal whose other side is closed is an error on Linux
+        try:
+            while part := os.read(ours, 65_536):
+                seen.extend(part)
+        except OSError:
+            return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    subprocess.run(_command(*arguments), stdout=theirs, stderr=theirs, check=True, timeout=60, env=environment)
+    os.close(theirs)
+    watcher.join()
+    os.close(ours)
+    return seen.decode()
