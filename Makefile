@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench torture lock clean
+.PHONY: demo test check format torture lock clean
 
 demo: $(READY)
 	@$(BIN)/remit demo $(if $(KEEP),--keep)
@@ -20,6 +20,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# A million random decisions, compared with stock Casbin and a naive reference.
+torture: $(READY)
+	$(BIN)/python tests/differential.py 1000000
 
 # Needs uv on PATH; only whoever changes a dependency needs it.
 lock:

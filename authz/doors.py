@@ -42,8 +42,11 @@ class Doors:
             self.drop(location)
 
     def _replace(self, location: str, door: Door) -> Door:
+        """Put `door` in the place of the one that is there; of two that were made at once the first stays."""
         with self._lock:
             old = self._doors.pop(location, None)
+            if old is not None and old.files == door.files:
+                old, door = door, old
             self._doors[location] = door
             idle = self._doors.pop(next(iter(self._doors))) if len(self._doors) > DOORS else None
         for closed in (old, idle):

@@ -2,6 +2,7 @@
 
 AuthzError
 ├── StoreFailed   a store could not be read, or is not what the catalog says
+│   └── DoorClosed   somebody else closed the way to it just now; try again
 ├── ReadStopped   a read was closed while rows were still to come
 └── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
 """
@@ -17,6 +18,13 @@ class StoreFailed(AuthzError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class DoorClosed(StoreFailed):
+    """The open database of a dataset was closed between being found and being asked: there is a newer one."""
+
+    def __init__(self) -> None:
+        super().__init__("the dataset's files were replaced just now; ask again")
 
 
 class ReadStopped(AuthzError):

@@ -56,7 +56,8 @@ def undeclared_files(catalog: Catalog, folder: Path) -> tuple[Path, ...]:
 
     Beside them is the folder that the locations of one store have in common, and all that is below it.
     """
-    declared, found = set(), set()
+    declared: set[Path] = set()
+    found: set[Path] = set()
     for store in catalog.stores:
         locations = [one.location for one in catalog.datasets.values() if one.store == store]
         declared.update(path for location in locations for path in _real_files(location, folder))

@@ -8,7 +8,7 @@ import pyarrow as pa
 from policy.values import Treatment
 
 from .doors import Doors
-from .errors import StoreFailed
+from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
 from .permit import Permit
@@ -17,6 +17,8 @@ from .stores import Rows
 from .treatments import Pseudonyms
 
 BATCH_ROWS = 65_536
+TRIES = 5
+"""How often the way to a dataset may be closed under a read that opens, before it counts as a fault."""
 
 
 class RowStream:
@@ -78,13 +80,19 @@ class Reader:
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
         """Start the read of a permit; no row is fetched yet. Raises `StoreFailed`."""
         plan = permit.plan
-        door = self._doors.door(plan.dataset.location)
-        statement = select(plan, door.columns)
-        try:
-            rows = door.run(statement.sql, statement.parameters)
-        except StoreFailed:
-            self._doors.drop(plan.dataset.location)
-            raise
+        for _ in range(TRIES):
+            door = self._doors.door(plan.dataset.location)
+            statement = select(plan, door.columns)
+            try:
+                rows = door.run(statement.sql, statement.parameters)
+                break
+            except DoorClosed:
+                continue
+            except StoreFailed:
+                self._doors.drop(plan.dataset.location)
+                raise
+        else:
+            raise DoorClosed
         key = self._keys.of_grant(plan.grant.id)
         pseudonyms = {
             column.name: Pseudonyms(key, column.data_class)

@@ -23,7 +23,7 @@ from sqlglot import exp
 from policy.catalog import Catalog
 from policy.values import ColumnType, Dataset
 
-from .errors import AuthzError, ReadStopped, StoreFailed
+from .errors import AuthzError, DoorClosed, ReadStopped, StoreFailed
 from .files import File, pin
 
 TABLE = "dataset"
@@ -179,7 +179,7 @@ class Door:
         """Run one statement that we built, with at most one row of bound values. Raises `StoreFailed`."""
         with self._lock:
             if self._root is None:
-                raise StoreFailed("the dataset's files were replaced just now; ask again")
+                raise DoorClosed
             try:
                 connection = self._root.adbc_clone()
             except FAULTS as fault:

@@ -11,13 +11,14 @@ from decimal import Decimal
 from math import isfinite
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import StoreFailed
 
 BITS = 128
 
 REMEMBERED = 262_144
-"""Pseudonyms that a stream keeps for its next batch (50 MB of them); past it they are forgotten, all at once."""
+"""Pseudonyms that a stream keeps for its next batch (15 MB of them); past it they are forgotten, all at once."""
 
 Identifier = bool | int | float | Decimal | str | bytes | date
 
@@ -60,25 +61,27 @@ def canonical(value: Identifier) -> str:
 
 
 class Pseudonyms:
-    """Makes the pseudonyms of one column under one grant's key (32 bytes)."""
+    """Makes the pseudonyms of one column under one grant's key (32 bytes); each value is hashed once."""
 
     def __init__(self, key: bytes, data_class: str) -> None:
         self._keyed = hmac.new(key, data_class.encode() + b"\0", "sha256")
-        self._known: dict[Identifier, str] = {}
+        self._values: pa.Array | None = None
+        self._texts = pa.array([], pa.string())
 
     def of(self, column: pa.Array) -> pa.Array:
-        """The column as utf8, NULL where it was; each distinct value is hashed once."""
-        encoded = column.dictionary_encode()
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        texts = pa.array([self._of(value) for value in encoded.dictionary.to_pylist()], pa.string())
-        return pa.DictionaryArray.from_arrays(encoded.indices, texts).dictionary_decode()
+        """The column as utf8, NULL where it was."""
+        if self._values is None or len(self._values) > REMEMBERED:
+            self._values, self._texts = column.slice(0, 0), self._texts.slice(0, 0)
+        places = pc.index_in(column, value_set=self._values)
+        if places.null_count > column.null_count:
+            self._learn(column.filter(places.is_null()).drop_null().unique())
+            places = pc.index_in(column, value_set=self._values)
+        return self._texts.take(places)
 
-    def _of(self, value: Identifier) -> str:
-        known = self._known.get(value)
-        if known is None:
-            known = self._known[value] = self._made(canonical(value))
-        return known
+    def _learn(self, values: pa.Array) -> None:
+        texts = pa.array([self._made(canonical(value)) for value in values.to_pylist()], pa.string())
+        self._values = pa.concat_arrays([self._values, values])
+        self._texts = pa.concat_arrays([self._texts, texts])
 
     def _made(self, text: str) -> str:
         keyed = self._keyed.copy()

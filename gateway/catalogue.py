@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from policy.bundle import Bundle
 from policy.engine import Answer
+from policy.names import ANY
 from policy.values import Action, Dataset, Principal, Treatment
 
 from .parts import Parts
@@ -74,7 +75,10 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
 
 
 def _view(dataset: Dataset, who: Principal, bundle: Bundle) -> DatasetView:
-    purposes = sorted({one.purpose for one in dataset.audience if who.is_member(one.team) and one.purpose != "*"})
+    declared = {one.purpose for one in dataset.audience if who.is_member(one.team)}
+    if ANY in declared:
+        declared |= {rule.purpose for rule in bundle.policies.rules}
+    purposes = sorted(declared - {ANY})
     columns = []
     for column in dataset.columns.values():
         treatment, why = _seen(dataset, column.data_class, who, purposes, bundle)

@@ -23,13 +23,16 @@ log = structlog.get_logger()
 
 THREADS = 128
 """Requests and batches that are worked on at once; the rest waits its turn."""
-GRACE = 10
+STOPS = (signal.SIGTERM, signal.SIGINT)
+GRACE = 5
 """Seconds that answers get to end when the gateway is told to stop."""
 
 
 def serve(settings: Settings) -> None:
     """Run a gateway until SIGTERM or SIGINT; SIGHUP loads the files again. Raises what `started` raises."""
     set_up_logs()
+    for number in STOPS:
+        signal.signal(number, _stop)
     with started(settings) as parts:
         listener = _listen(settings.listen)
         config = uvicorn.Config(
@@ -44,7 +47,14 @@ def serve(settings: Settings) -> None:
         host, port = listener.getsockname()[:2]
         log.info("serving", address=f"{host}:{port}", digest=parts.control.state.bundle.digest)
         _Server(config, parts).run(sockets=[listener])
-    log.info("stopped")
+
+
+def _stop(number: int, _frame: object) -> None:
+    """End what is under way and clean up behind it; uvicorn raises the signal again when it has stopped serving."""
+    for each in STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    log.info("stopping", signal=number)
+    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):

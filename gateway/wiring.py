@@ -1,5 +1,6 @@
 """Everything is put together here, and nowhere else."""
 
+import math
 import secrets
 import socket
 import threading
@@ -167,9 +168,15 @@ def _watch_numbers(parts: Parts) -> None:
     gauge = parts.metrics.gauge
     gauge("remit_streams", "Streams that are running", lambda: len(parts.streams))
     gauge("remit_ends_waiting", "Ends of reads that could not be written yet", lambda: parts.endings.waiting)
-    gauge("remit_follower_lag", "Entries that alerting has not seen", lambda: parts.follower.following.lag or 0)
+    gauge("remit_follower_lag", "Entries that alerting has not seen", lambda: _lag(parts))
     gauge("remit_alerting", "1 while alerting follows the ledger", lambda: parts.follower.following.last_error is None)
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
+
+
+def _lag(parts: Parts) -> float:
+    """Entries that alerting has not seen; NaN while nobody knows."""
+    lag = parts.follower.following.lag
+    return math.nan if lag is None else lag
 
 
 @contextmanager

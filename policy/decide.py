@@ -82,8 +82,8 @@ def decide(
         return _refuse(ask, Code.PAUSED, _said(pause))
     mine = sorted((grant for grant in grants if _covers(grant, ask)), key=lambda grant: grant.id)
     if not mine:
-        which = f"grant `{request.grant}` is not yours or does not" if request.grant else "no grant of yours does"
-        detail = f"{which} cover dataset `{request.dataset}`"
+        named = f"grant `{request.grant}` is not yours, or does not cover dataset `{request.dataset}`"
+        detail = named if request.grant else f"no grant of yours covers dataset `{request.dataset}`"
         return _refuse(ask, Code.NO_GRANT, detail, declared="nothing", asked=f"dataset {request.dataset}")
     refusals = []
     for grant in mine:

@@ -23,6 +23,8 @@ class Connection:
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
         address = _address(url)
+        if token is not None and address.scheme != "https" and not _is_loopback(address.host):
+            raise Misuse(f"`{url}` is not encrypted, and a token would go over it in the clear; write it as https://")
         headers = {"accept-encoding": "identity"}
         if token is not None:
             headers["authorization"] = f"Bearer {_usable(token)}"

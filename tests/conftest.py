@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from service import Service, serving
 from sqlalchemy import Engine
 
 from audit.engines import engine_for
 from audit.postgres import GATEWAY, Embedded, Role
 from audit.schema import migrate
-
-from service import Service, serving
 
 TEMPLATE = "remit_template"
 NUMBERS = itertools.count(1)
@@ -58,28 +58,42 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server(folder: Path) -> Iterator[Embedded]:
-    """The session's PostgreSQL, with a migrated template."""
+    """The session's PostgreSQL, with a migrated template.
+
+    It never writes a checkpoint and is killed in the end: its many short-lived databases need not outlive it.
+    """
     with Embedded.open(folder / "home") as embedded:
         with psycopg.connect(_named(embedded.url("owner"), "postgres"), autocommit=True) as connection:
+            for setting in ("checkpoint_timeout = '1d'", "max_wal_size = '50GB'"):
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
         migrate(_named(embedded.url("owner"), TEMPLATE), GATEWAY)
         yield embedded
+        os.kill(int((embedded.place.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
 
 @pytest.fixture
 def database(server: Embedded) -> Iterator[Database]:
     """A fresh, migrated database: a copy of the template."""
-    with _made(server, f"test_{next(NUMBERS)}") as made:
+    with made_database(server, f"test_{next(NUMBERS)}") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Embedded) -> Iterator[Database]:
+    """One for all tests of a module that leave it as they found it: a copy is 300 files."""
+    with made_database(server, f"test_{next(NUMBERS)}") as made:
         yield made
 
 
 @contextmanager
-def _made(server: Embedded, name: str) -> Iterator[Database]:
+def made_database(server: Embedded, name: str) -> Iterator[Database]:
     made = Database(server, name)
     with psycopg.connect(_named(server.url("owner"), "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield made
-    made.close()  # it goes with the session's folder: dropping one waits for a checkpoint
+    made.close()  # it goes with the session's folder: dropping one would wait for a checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +101,7 @@ def service(server: Embedded, folder: Path) -> Iterator[Service]:
     """One gateway for every test that leaves it as it found it: grants may be added, nothing paused or stopped."""
     place = folder / "service"
     place.mkdir(mode=0o700)
-    with _made(server, "shared_service") as made, serving(place, made.url()) as running:
+    with made_database(server, "shared_service") as made, serving(place, made.url()) as running:
         yield running
 
 

@@ -171,7 +171,9 @@ def test_a_body_that_is_not_understood_is_a_clear_error(service: Service, body: 
     assert len(response.text) < 3000
 
 
-@pytest.mark.parametrize("path", ["/v1/datasets/%00", "/v1/datasets/%ff", "/v1/alerts/x", "/v1/nothing", "/v1/alerts/0"])
+@pytest.mark.parametrize(
+    "path", ["/v1/datasets/%00", "/v1/datasets/%ff", "/v1/alerts/x", "/v1/nothing", "/v1/alerts/0"]
+)
 def test_an_address_that_leads_nowhere_is_a_problem_document(service: Service, path: str) -> None:
     response = service.call("GET", path, "olga")
     assert response.status_code in (400, 404)

@@ -415,7 +415,7 @@ def test_a_read_that_was_closed_never_looks_complete(long: Shelf) -> None:
 
 
 def test_closing_at_any_moment_gives_all_the_rows_or_says_that_it_stopped(long: Shelf) -> None:
-    for turn in range(40):
+    for turn in range(15):
         stream = long.open(["n"], batch_rows=2_048)
         got, stopped = [], threading.Event()
 
@@ -427,7 +427,7 @@ def test_closing_at_any_moment_gives_all_the_rows_or_says_that_it_stopped(long: 
 
         reading = threading.Thread(target=read)
         reading.start()
-        time.sleep(turn * 0.0005)
+        time.sleep(turn * 0.001)
         stream.close()
         reading.join(10)
         assert stopped.is_set() or sum(got) == 2 * MANY
@@ -442,7 +442,7 @@ def test_streams_that_run_outlive_the_reader(long: Shelf) -> None:
 def test_a_finished_read_leaves_no_open_file_behind(long: Shelf) -> None:
     long.read(["n"])
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
-    for _ in range(20):
+    for _ in range(5):
         long.read(["n"], limit=5)
         stream = long.open(["n"])
         stream.read_next()

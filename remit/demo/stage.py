@@ -17,6 +17,7 @@ from threading import Event
 import httpx2
 from authlib.integrations.requests_client import OAuth2Session
 
+from audit.postgres_place import place_for
 from remit.errors import RemitError
 
 from .provider import Provider
@@ -30,8 +31,13 @@ LOCK = "running.lock"
 AS = """#!{python}
 # Do something as somebody of the story: {place}/as ana datasets
 import sys
-from remit.demo.stage import Stage
-sys.exit(Stage.open({place!r}).act(sys.argv[1], *sys.argv[2:]))
+from remit.demo.stage import DemoFailed, Stage
+try:
+    who, *arguments = sys.argv[1:]
+    stage = Stage.open({place!r})
+    sys.exit(print(stage.token(who)) if arguments == ["--token"] else stage.act(who, *arguments))
+except (DemoFailed, ValueError) as wrong:
+    sys.exit(str(wrong) if isinstance(wrong, DemoFailed) else "who? for instance: {place}/as ana datasets")
 """
 
 
@@ -77,7 +83,10 @@ def set_up(place: Path, day: date) -> Mapping[str, int]:
     stop(place)
     if place.exists() and not (place / MARK).exists() and any(place.iterdir()):
         raise DemoFailed(f"`{place}` is not a demo's folder; move it away")
+    ledger = place_for(place / "home").root if (place / MARK).exists() else place
     shutil.rmtree(place, ignore_errors=True)
+    # As root the ledger may lie elsewhere, see `postgres_place`; one that stayed would be the next demo's.
+    shutil.rmtree(ledger, ignore_errors=True)
     rows = seed(place, day=day)
     (place / MARK).touch()
     return rows

@@ -14,9 +14,10 @@ from .stage import DemoFailed, Stage
 PLACE = Path(".demo")
 
 OPENING = """
-A company records how its staff work, to train models. [bold]Remit[/bold] stands in front of every read of that data:
-a token says who asks, rules and a declared scope decide, the ledger records it durably, and only then do
-rows leave. Whoever asks for more than was declared is refused, and on-call is told.
+A company records how its staff work, to train models. [bold]Remit[/bold] stands in
+front of every read of that data: a token says who asks, rules and a declared
+scope decide, the ledger records it durably, and only then do rows leave.
+Whoever asks for more than was declared is refused, and on-call is told.
 """
 
 
@@ -51,7 +52,7 @@ ACTS = (
     Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
 )
 
-KEPT = """The service goes on at {gateway}. Try it as ana, olga, sam or eve, for instance:
+KEPT = """The service goes on at {gateway}. Try it as ana, olga, sam or eve:
 
   {place}/as ana datasets
   {place}/as ana check pointer_events --columns x,y --rows "x < 500"
@@ -59,7 +60,7 @@ KEPT = """The service goes on at {gateway}. Try it as ana, olga, sam or eve, for
   {place}/as ana read performance_reviews
   {place}/as sam audit search --kind read.refused
 
-The next `make demo` stops it; `{python} -m remit demo --stop` only stops it."""
+The next `make demo` stops it; `remit demo --stop` only stops it."""
 
 
 def tell(*, keep: bool) -> None:
@@ -84,7 +85,7 @@ def tell(*, keep: bool) -> None:
     seconds = time.monotonic() - began
     _heading(console, f"That is Remit, in {seconds:.0f} seconds.")
     if keep:
-        console.print(KEPT.format(gateway=running.gateway, place=PLACE, python="python"), markup=False)
+        console.print(KEPT.format(gateway=running.gateway, place=PLACE), markup=False)
     else:
         stage.stop(place)
         console.print("Everything was stopped; `make demo KEEP=1` leaves it running, to try by hand.")
