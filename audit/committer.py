@@ -55,7 +55,8 @@ class Committer:
             if self._closed:
                 raise NotRecorded("the ledger is closed")
             self._waiting.append(slip)
-            self._changed.notify()
+            if len(self._waiting) == 1:
+                self._changed.notify()
         slip.settled.acquire()
         if isinstance(slip.outcome, Recorded):
             return slip.outcome
@@ -80,8 +81,7 @@ class Committer:
 
     def _next(self) -> Sequence[Slip]:
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._waiting or self._closed)
             batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
             return batch
 

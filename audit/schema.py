@@ -25,6 +25,7 @@ RIGHTS = {
     "pauses": "SELECT, INSERT, UPDATE, DELETE",
     "alerts": "SELECT, INSERT, UPDATE",
     "alert_cursor": "SELECT, UPDATE",
+    "bundle_in_force": "SELECT, UPDATE",
     "alembic_version": "SELECT",
 }
 

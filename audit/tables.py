@@ -125,6 +125,15 @@ ALERTS = Table(
     Index("alerts_last_at", "last_at"),
 )
 
+BUNDLE_IN_FORCE = Table(
+    "bundle_in_force",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("digest", Text, nullable=False),
+    CheckConstraint("id", name="bundle_in_force_one_row"),
+)
+"""One row: the digest of the bundle that was activated last; empty before the first."""
+
 ALERT_CURSOR = Table(
     "alert_cursor",
     METADATA,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from .canonical import clean_text
+from .canonical import cleaned
 from .drafts import stamp
 
 BEFORE_EVERYTHING, AFTER_EVERYTHING = 0, 2**63 - 1
@@ -62,7 +62,7 @@ LAST_SEQ = text("SELECT max(seq) FROM audit_entries")
 def search(engine: Engine, query: Query) -> list[Line]:
     """Up to `query.limit` entries that fit, newest first. Faults are SQLAlchemy's."""
     # Hostile characters were replaced when the entry was made: the same here finds it.
-    sought = {name: clean_text(value)[0] for name in CONDITIONS if (value := getattr(query, name)) is not None}
+    sought = {name: cleaned(value)[0] for name in CONDITIONS if (value := getattr(query, name)) is not None}
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in sought)
     with engine.connect() as connection:
         after = BEFORE_EVERYTHING if query.from_ is None else _first_since(connection, query.from_) - 1

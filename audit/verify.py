@@ -14,7 +14,7 @@ import psycopg
 
 from .entries import Kind
 from .errors import NotReadable
-from .head import ENDS, Cursor
+from .head import ENDS, Session
 from .instances import held_locks, lock_key
 from .merkle import Frontier, leaf_hash
 
@@ -111,23 +111,23 @@ def verify(url: str) -> Verdict:
     Raises `NotReadable` where the database does not answer or has no ledger.
     """
     try:
-        with psycopg.connect(url) as connection, connection.cursor() as cursor:
-            held = held_locks(cursor)
-            connection.rollback()
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            head = cursor.execute(HEAD).fetchone()
+        with psycopg.connect(url) as session:
+            held = held_locks(session)
+            session.rollback()
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            head = session.execute(HEAD).fetchone()
             # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
-            held |= held_locks(cursor)
-            reading = _read(cursor)
+            held |= held_locks(session)
+            reading = _read(session)
     except psycopg.Error as fault:
         raise NotReadable(f"the ledger cannot be read: {str(fault).strip().splitlines()[0]}") from fault
     size, frontier = head or (0, b"")
     return reading.finish(size, frontier, held)
 
 
-def _read(cursor: Cursor) -> Reading:
+def _read(session: Session) -> Reading:
     reading = Reading()
-    with cursor.copy(ROWS) as copy:
+    with session.cursor().copy(ROWS) as copy:
         copy.set_types(("int8", "text", "bytea", "text"))
         for seq, canonical, leaf, doc in copy.rows():
             reading.take(seq, canonical, leaf, doc)

@@ -9,13 +9,16 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.entries import Entry, Kind
-from audit.errors import AuditError
+from audit.entries import Entry, Json, Kind
+from audit.errors import AuditError, NotRecorded
 from audit.ledger import Ledger
 from audit.listening import CONTROL, listening
 from policy.bundle import Bundle
+from policy.errors import MisreadAll
 from policy.values import Pause
 
+from .bundles import BundleStore
+from .errors import StoreFailed
 from .pauses import PauseStore
 
 log = structlog.get_logger()
@@ -23,75 +26,132 @@ log = structlog.get_logger()
 CONFIRM_WITHIN = 2.0
 """Seconds after which a stream ends whose control epoch nobody could confirm."""
 
+MOST_PROBLEMS = 50
+"""Problems of a refused file that its entry names."""
 AT_LEAST_EVERY = 0.5
 RETRY_AFTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One consistent view: everything in it was in force at `epoch` or became so under it."""
+    """One consistent view: everything in it was in force at `epoch` or became so under it.
+
+    `is_agreed` says whether `bundle` is the one that was put in force last, by whichever gateway.
+    """
 
     epoch: int
     bundle: Bundle
     pauses: tuple[Pause, ...]
+    is_agreed: bool
 
 
 class Control:
-    """Holds the `State`; whoever decides takes it, and the ledger refuses what was decided under an older epoch."""
+    """Holds the `State`; whoever decides takes it, and the ledger refuses what was decided under an older epoch.
 
-    def __init__(self, ledger: Ledger, pauses: PauseStore, bundle: Bundle, *, actor: str) -> None:
+    `load` reads the files anew; it raises `MisreadAll` or `StoreFailed`.
+    """
+
+    def __init__(
+        self, ledger: Ledger, pauses: PauseStore, bundles: BundleStore, load: Callable[[], Bundle], bundle: Bundle
+    ) -> None:
         self._ledger = ledger
         self._pauses = pauses
+        self._bundles = bundles
+        self._load = load
         self._lock = threading.Lock()
-        self._confirmed = time.monotonic()
-        self._state = State(0, bundle, ())
-        self.activate(bundle, actor=actor)
+        self._reloading = threading.Lock()
+        self._confirmed = -CONFIRM_WITHIN
+        self._state = State(-1, bundle, (), is_agreed=False)
 
     @property
     def state(self) -> State:
-        """What this process knows to be in force; it may be behind, which the ledger finds out."""
-        return self._state
+        """What this process knows to be in force; it may be behind, which the ledger finds out.
+
+        Raises `NotRecorded` while another gateway has put a bundle in force that the files here do not give.
+        """
+        state = self._state
+        if not state.is_agreed:
+            raise NotRecorded("another bundle is in force than the files of this gateway give; bring them up to date")
+        return state
 
     def activate(self, bundle: Bundle, *, actor: str) -> None:
         """Put `bundle` in force: its entry carries both files whole, and the control epoch rises."""
-        entry = Entry(
-            Kind.POLICY_ACTIVATED,
-            actor=actor,
-            digest=bundle.digest,
-            details={"policies": bundle.policies_text, "catalog": bundle.catalog_text},
-        )
+        details: dict[str, Json] = {"policies": bundle.policies_text, "catalog": bundle.catalog_text}
+        entry = Entry(Kind.POLICY_ACTIVATED, actor=actor, digest=bundle.digest, details=details)
 
-        def work(_: Connection) -> Sequence[Entry]:
+        def work(connection: Connection) -> Sequence[Entry]:
+            self._bundles.put(connection, bundle.digest)
             return [entry]
 
         with self._lock:
+            asked = time.monotonic()
             (recorded,) = self._ledger.change(work)
             self._state = replace(self._state, bundle=bundle)
-            self._read(recorded.epoch)
+            self._take(recorded.epoch)
+            self._confirmed = asked
+
+    def reload(self, *, actor: str) -> Bundle:
+        """Put the files in force as they are now; where they are refused, record why, raise it, and change nothing."""
+        with self._reloading:
+            try:
+                bundle = self._load()
+            except (MisreadAll, StoreFailed) as wrong:
+                self._ledger.append(_refused(wrong, actor, self._state.bundle.digest))
+                raise
+            self.activate(bundle, actor=actor)
+            return bundle
 
     def refresh(self) -> State:
-        """Read the control epoch and what is in force under it; raises what the database raises."""
+        """Read the control epoch and what is in force under it; raises `NotRecorded`, or what the database raises.
+
+        Whoever waited while another asked has that answer: it is newer than the question.
+        """
+        asked = time.monotonic()
         with self._lock:
-            epoch = self._ledger.head().epoch
-            if epoch != self._state.epoch:
-                self._read(epoch)
-            self._confirmed = time.monotonic()
-            return self._state
+            if self._confirmed < asked:
+                asking = time.monotonic()
+                epoch = self._ledger.head().epoch
+                if epoch != self._state.epoch or not self._state.is_agreed:
+                    self._take(epoch)
+                self._confirmed = asking
+            return self.state
 
-    def _read(self, epoch: int) -> None:
-        """Take the pauses over. The epoch was read before them, so what changes meanwhile makes it stale."""
-        pauses = tuple(one.pause for one in self._pauses.in_force())
-        self._state = State(epoch, self._state.bundle, pauses)
-
-    def confirm(self, epoch: int) -> None:
-        """The ledger has just taken something that was decided under `epoch`: so it is the one in force."""
+    def confirm(self, epoch: int, asked: float) -> None:
+        """The ledger took something that was decided under `epoch`, and was asked at monotonic time `asked`."""
         if epoch == self._state.epoch:
-            self._confirmed = time.monotonic()
+            self._confirmed = max(self._confirmed, asked)
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the control epoch was read within the last `CONFIRM_WITHIN` seconds."""
-        return time.monotonic() - self._confirmed <= CONFIRM_WITHIN
+        """Whether the control epoch was asked for within the last `CONFIRM_WITHIN` seconds, and answered."""
+        return self._state.is_agreed and time.monotonic() - self._confirmed <= CONFIRM_WITHIN
+
+    def _take(self, epoch: int) -> None:
+        """Take over what is in force. The epoch was read before it, so what changes meanwhile makes it stale."""
+        pauses = tuple(one.pause for one in self._pauses.in_force())
+        digest = self._bundles.in_force()
+        bundle = self._state.bundle
+        if bundle.digest != digest:
+            bundle = self._found(digest) or bundle
+        self._state = State(epoch, bundle, pauses, is_agreed=bundle.digest == digest)
+
+    def _found(self, digest: str) -> Bundle | None:
+        """The bundle that another gateway put in force, if the files here have become the same."""
+        try:
+            bundle = self._load()
+        except (MisreadAll, StoreFailed) as wrong:
+            log.error("bundle_in_force_not_understood", problem=str(wrong).splitlines()[0])
+            return None
+        if bundle.digest != digest:
+            log.error("bundle_in_force_not_here", in_force=digest, here=bundle.digest)
+            return None
+        return bundle
+
+
+def _refused(wrong: MisreadAll | StoreFailed, actor: str, digest: str) -> Entry:
+    problems = [str(each) for each in wrong.problems] if isinstance(wrong, MisreadAll) else [str(wrong)]
+    details: dict[str, Json] = {"problems": problems[:MOST_PROBLEMS], "in_all": len(problems)}
+    return Entry(Kind.POLICY_REFUSED, actor=actor, digest=digest, details=details)
 
 
 class Watch:
@@ -102,6 +162,11 @@ class Watch:
         self._engine = engine
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control-watch", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
 
     def __enter__(self) -> "Watch":
         self._thread.start()

@@ -39,6 +39,11 @@ class Endings:
         """How many ends could not be written yet."""
         return len(self._waiting)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread that tries again lives."""
+        return self._thread.is_alive()
+
     def __enter__(self) -> "Endings":
         self._thread.start()
         return self
@@ -65,8 +70,11 @@ class Endings:
         self._try(lambda: self._ledger.append(entry))
 
     def refund(self, grant: str, rows: int) -> None:
-        """Give `rows` of a budget back."""
-        self._try(lambda: self._grants.refund(grant, rows))
+        """Give `rows` of a budget back, if that can be done now: one that is tried twice could be given twice."""
+        try:
+            self._grants.refund(grant, rows)
+        except SQLAlchemyError as fault:
+            log.warning("refund_lost", grant=grant, rows=rows, fault=type(fault).__name__)
 
     def _try(self, work: Callable[[], object]) -> None:
         if self._waiting or not _succeeds(work):

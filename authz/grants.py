@@ -14,6 +14,8 @@ from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Grant, GrantStatus, Principal, Scope
 
+from .permit import Permitted
+
 KIND_OF = {
     GrantStatus.ACTIVE: Kind.GRANT_RESUMED,
     GrantStatus.SUSPENDED: Kind.GRANT_SUSPENDED,
@@ -35,7 +37,10 @@ _REFUND = text("UPDATE grants SET rows_used = rows_used - :rows WHERE id = :gran
 
 
 class GrantStore:
-    """Grants and their budgets. Every method speaks to PostgreSQL; faults are SQLAlchemy's."""
+    """Grants and their budgets. Every method speaks to PostgreSQL; faults are SQLAlchemy's.
+
+    What changes a grant raises `NotRecorded`, or `StaleEpoch` where `under` was permitted under an older epoch.
+    """
 
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
         self._engine = engine
@@ -71,7 +76,7 @@ class GrantStore:
         with self._engine.connect() as connection:
             return [_grant(row) for row in connection.execute(query)]
 
-    def add(self, scope: Scope, *, by: Principal, at: datetime, digest: str) -> Grant:
+    def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
         """Put a grant in and record it with its complete text; the control epoch rises with it."""
         grant = Grant(_new_id(at), scope)
 
@@ -84,12 +89,12 @@ class GrantStore:
                     for each in scope.datasets
                 ],
             )
-            return [_entry(Kind.GRANT_ADDED, grant, by, digest, {"scope": scope_to_json(scope)})]
+            return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": scope_to_json(scope)})]
 
-        self._ledger.change(work)
+        self._ledger.change(work, epoch=under.epoch)
         return grant
 
-    def change(self, grant: str, status: GrantStatus, *, by: Principal, why: str, digest: str) -> Grant | None:
+    def change(self, grant: str, status: GrantStatus, *, by: Principal, why: str, under: Permitted) -> Grant | None:
         """Set what became of a grant, with its entry and a new control epoch; None where there is no such grant.
 
         A grant that is revoked stays revoked: then nothing changes, and it is returned as it is.
@@ -106,9 +111,9 @@ class GrantStore:
             connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
             after = Grant(before.id, before.scope, status, before.rows_used)
             changed.append(after)
-            return [_entry(KIND_OF[status], after, by, digest, {"why": why})]
+            return [_entry(KIND_OF[status], after, by, under, {"why": why})]
 
-        self._ledger.change(work)
+        self._ledger.change(work, epoch=under.epoch)
         return changed[-1]
 
     def charge(self, grant: str, rows: int) -> int:
@@ -147,13 +152,13 @@ def _grant(row: Row[Any]) -> Grant:
     return Grant(row.id, scope_from_json(row.scope), GrantStatus(row.status), row.rows_used)
 
 
-def _entry(kind: Kind, grant: Grant, by: Principal, digest: str, details: dict[str, object]) -> Entry:
+def _entry(kind: Kind, grant: Grant, by: Principal, under: Permitted, details: dict[str, object]) -> Entry:
     return Entry(
         kind,
         actor=by.name,
         teams=by.teams,
         grant=grant.id,
         purpose=grant.scope.purpose,
-        digest=digest,
+        digest=under.bundle.digest,
         details=details,  # type: ignore[arg-type]  # JSON by construction
     )

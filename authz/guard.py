@@ -8,6 +8,7 @@ What always holds:
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,14 +71,14 @@ class Guard:
         """Decide and record one read. The permit's entry is durable when this returns."""
         read = new_read_id()
         for _ in range(ATTEMPTS):
-            state = self._control.state
+            state, asked = self._control.state, time.monotonic()
             decision = self._decide(request, principal, state)
             try:
                 match decision:
                     case Allow() as plan:
                         entry = self._records.authorized(read, principal, request, plan, state.bundle)
                         recorded = self._ledger.append(entry, epoch=state.epoch)
-                        self._control.confirm(recorded.epoch)
+                        self._control.confirm(recorded.epoch, asked)
                         return seal(read, principal, request, plan, state.bundle.digest, recorded)
                     case Refuse() as refusal:
                         kind = Kind.READ_REFUSED

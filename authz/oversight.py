@@ -1,9 +1,9 @@
 """Who may look at and change Remit's own things: ruled like any other data, and recorded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from audit.entries import Entry, Json, Kind
+from audit.errors import NotRecorded, StaleEpoch
 from audit.ledger import Ledger
 from policy.bundle import Bundle
 from policy.decision import Code, Refuse
@@ -11,18 +11,11 @@ from policy.engine import Answer
 from policy.values import Action, Excess, Principal, Sensitivity, Treatment
 
 from .control import Control
-from .guard import Refused, new_read_id
+from .guard import ATTEMPTS, Refused, new_read_id
+from .permit import Permitted
 
 PURPOSE = "oversight"
 """The purpose of everything that is asked about Remit itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permitted:
-    """A look or a change that the rules allow: which rules, of which bundle."""
-
-    bundle: Bundle
-    rules: tuple[str, ...]
 
 
 class Oversight:
@@ -36,23 +29,26 @@ class Oversight:
         self, principal: Principal, data_class: str, asked: Mapping[str, Json], *, action: Action = Action.READ
     ) -> Permitted | Refused:
         """May `principal` see things of `data_class`? `asked` says what is looked for, and stands in the entry."""
-        permitted = self.may(principal, data_class, action)
-        if isinstance(permitted, Permitted):
+        for _ in range(ATTEMPTS):
+            permitted = self.may(principal, data_class, action)
+            if isinstance(permitted, Refused):
+                return permitted
             details: dict[str, Json] = {"asked": asked, "rules": list(permitted.rules)}
-            self._ledger.append(_entry(Kind.AUDIT_READ, principal, data_class, permitted.bundle, details))
-        return permitted
+            entry = _entry(Kind.AUDIT_READ, principal, data_class, permitted.bundle, details)
+            try:
+                self._ledger.append(entry, epoch=permitted.epoch)
+            except StaleEpoch:
+                continue
+            return permitted
+        raise NotRecorded("what is in force keeps changing; the look was never decided under the newest of it")
 
     def may(self, principal: Principal, data_class: str, action: Action) -> Permitted | Refused:
         """May `principal` do `action` to things of `data_class`? A refusal is recorded; what follows records itself."""
-        bundle = self._control.refresh().bundle
-        answer = self._ask(principal, data_class, action, bundle)
+        state = self._control.refresh()
+        answer = self._ask(principal, data_class, action, state.bundle)
         if _is_allowed(answer):
-            return Permitted(bundle, answer.rules)
-        return self._refused(principal, data_class, action, answer, bundle)
-
-    def is_allowed(self, principal: Principal, data_class: str, action: Action) -> bool:
-        """Whether the rules allow it; leaves no entry, so it must not decide what anybody gets to see of others."""
-        return _is_allowed(self._ask(principal, data_class, action, self._control.state.bundle))
+            return Permitted(state.bundle, answer.rules, state.epoch)
+        return self._refused(principal, data_class, action, answer, state.bundle)
 
     def _ask(self, principal: Principal, data_class: str, action: Action, bundle: Bundle) -> Answer:
         return bundle.engine.ask(principal, PURPOSE, None, data_class, action)
@@ -86,8 +82,9 @@ class Oversight:
             "lacked": list(answer.lacked),
         }
         kind = Kind.READ_REFUSED if action is Action.READ else Kind.ACCESS_REFUSED
-        entry = _entry(kind, principal, data_class, bundle, details, code=code.value, excess=excess.value)
-        return Refused(new_read_id(), refusal, self._ledger.append(entry))
+        read = new_read_id()
+        entry = _entry(kind, principal, data_class, bundle, details, read=read, code=code.value, excess=excess.value)
+        return Refused(read, refusal, self._ledger.append(entry))
 
 
 def _is_allowed(answer: Answer) -> bool:
@@ -101,6 +98,7 @@ def _entry(
     bundle: Bundle,
     details: dict[str, Json],
     *,
+    read: str | None = None,
     code: str | None = None,
     excess: str | None = None,
 ) -> Entry:
@@ -108,6 +106,7 @@ def _entry(
         kind,
         actor=principal.name,
         teams=principal.teams,
+        read=read,
         dataset=data_class,
         purpose=PURPOSE,
         code=code,

@@ -12,6 +12,8 @@ from audit.ledger import Ledger
 from audit.tables import PAUSES
 from policy.values import Pause, Principal
 
+from .permit import Permitted
+
 
 @dataclass(frozen=True, slots=True)
 class PauseInForce:
@@ -38,7 +40,7 @@ class PauseStore:
             PauseInForce(row.id, Pause(row.kind, row.target, row.reason), row.set_by, row.set_at) for row in rows
         )
 
-    def set(self, pause: Pause, *, by: Principal, at: datetime, digest: str) -> PauseInForce:
+    def set(self, pause: Pause, *, by: Principal, at: datetime, under: Permitted) -> PauseInForce:
         """Pause reading from the commit of this on, in every process."""
         one = PauseInForce(f"p-{at:%Y%m%d%H%M%S}-{secrets.token_hex(5)}", pause, by.name, at)
 
@@ -48,12 +50,12 @@ class PauseStore:
                     id=one.id, kind=pause.kind, target=pause.target, reason=pause.reason, set_by=by.name, set_at=at
                 )
             )
-            return [_entry(Kind.PAUSE_SET, one, by, digest)]
+            return [_entry(Kind.PAUSE_SET, one, by, under)]
 
-        self._ledger.change(work)
+        self._ledger.change(work, epoch=under.epoch)
         return one
 
-    def lift(self, id: str, *, by: Principal, why: str, digest: str) -> PauseInForce | None:
+    def lift(self, id: str, *, by: Principal, why: str, under: Permitted) -> PauseInForce | None:
         """Lift a pause; None where there is none with this id."""
         lifted: list[PauseInForce] = []
 
@@ -62,13 +64,13 @@ class PauseStore:
             if row is None:
                 return []
             lifted.append(PauseInForce(row.id, Pause(row.kind, row.target, row.reason), row.set_by, row.set_at))
-            return [_entry(Kind.PAUSE_LIFTED, lifted[0], by, digest, why)]
+            return [_entry(Kind.PAUSE_LIFTED, lifted[0], by, under, why)]
 
-        self._ledger.change(work)
+        self._ledger.change(work, epoch=under.epoch)
         return lifted[0] if lifted else None
 
 
-def _entry(kind: Kind, one: PauseInForce, by: Principal, digest: str, why: str | None = None) -> Entry:
+def _entry(kind: Kind, one: PauseInForce, by: Principal, under: Permitted, why: str | None = None) -> Entry:
     pause = one.pause
     return Entry(
         kind,
@@ -76,7 +78,7 @@ def _entry(kind: Kind, one: PauseInForce, by: Principal, digest: str, why: str |
         teams=by.teams,
         dataset=pause.target if pause.kind == "dataset" else None,
         purpose=pause.target if pause.kind == "purpose" else None,
-        digest=digest,
+        digest=under.bundle.digest,
         details={
             "pause": one.id,
             "what": pause.kind,

@@ -3,10 +3,20 @@
 from dataclasses import dataclass, replace
 
 from audit.committer import Recorded
+from policy.bundle import Bundle
 from policy.decision import Allow
 from policy.values import Principal, ReadRequest
 
 _SEAL = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """Something of Remit's own that the rules allow: which rules, of which bundle, under which control epoch."""
+
+    bundle: Bundle
+    rules: tuple[str, ...]
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hmac
 from audit.entries import Entry, Json, Kind
 from policy.bundle import Bundle
 from policy.decision import Allow, Code, Refuse, Side
-from policy.rows import Filter, Literal, render, spelt
+from policy.rows import Filter, Literal, parse, render, spelt
 from policy.values import Dataset, Principal, ReadRequest
 
 _NOT_UNDERSTOOD = {Code.BAD_REQUEST, Code.UNKNOWN_DATASET, Code.UNKNOWN_COLUMN, Code.BAD_ROWS}
@@ -58,7 +58,7 @@ class Records:
             "columns": list(refusal.columns) if understood else [],
             "rules": list(refusal.rules),
             "lacked": list(refusal.lacked),
-            "asked_rows": fingerprint(request.rows) if request.rows else None,
+            "asked_rows": self._asked_rows(request.rows, dataset, understood or grant is not None, bundle),
         }
         if refusal.sensitivity is not None:
             details["sensitivity"] = str(refusal.sensitivity)
@@ -81,6 +81,11 @@ class Records:
             details={name: value for name, value in details.items() if value not in (None, [])},
         )
 
+    def _asked_rows(self, text: str, dataset: Dataset | None, understood: bool, bundle: Bundle) -> str | None:
+        if not text:
+            return None
+        return self._side(parse(text), dataset, bundle) if understood else fingerprint(text)
+
     def applied(self, plan: Allow, bundle: Bundle, *, redacted: bool) -> str:
         """The filter that a read gets, scope and ask together; empty where it gets every row."""
         filters = [each for each in (plan.scope_rows, plan.asked_rows) if each is not None]
@@ -100,8 +105,8 @@ class Records:
     def _side(self, side: Side, dataset: Dataset | None, bundle: Bundle) -> str:
         if side is None or isinstance(side, str):
             return side or ""
-        hidden = _identifying(dataset, bundle)
-        return render(side, lambda column, literal: self._hash(literal) if column in hidden else spelt(literal))
+        shown = _harmless(dataset, bundle)
+        return render(side, lambda column, literal: spelt(literal) if column in shown else self._hash(literal))
 
     def _hash(self, literal: Literal) -> str:
         digest = hmac.new(self._key, str(literal.value).encode("utf-8", "surrogatepass"), hashlib.sha256)
@@ -114,11 +119,11 @@ def fingerprint(text: str) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()} ({len(data)} bytes)"
 
 
-def _identifying(dataset: Dataset | None, bundle: Bundle) -> frozenset[str]:
-    if dataset is None:
-        return frozenset()
-    of_people = (name for name, column in dataset.columns.items() if bundle.policies.is_identifier(column.data_class))
-    return frozenset(of_people) | {dataset.subject}
+def _harmless(dataset: Dataset | None, bundle: Bundle) -> frozenset[str]:
+    """The columns whose literals may stand in the ledger: declared, and neither the subject nor an identifier."""
+    columns = dataset.columns if dataset is not None else {}
+    names = (name for name, column in columns.items() if not bundle.policies.is_identifier(column.data_class))
+    return frozenset(names) - ({dataset.subject} if dataset is not None else frozenset())
 
 
 def _described(principal: Principal) -> dict[str, Json]:

@@ -34,10 +34,18 @@ class RefusedTokens:
         if self._count(address):
             self._ledger.append(_entry(address, {"reason": reason}))
 
-    def sweep(self) -> None:
-        """Write the counts of minutes that are over; to be called now and then, and with everything over at the end."""
-        for address, uncounted in self._over():
-            self._ledger.append(_entry(address, {"reason": "more of the same", "refused": uncounted}))
+    def sweep(self, *, all: bool = False) -> None:
+        """Write the counts of the minutes that are over, or of `all`; to be called now and then, and at the end."""
+        with self._lock:
+            now = self._clock()
+            over = {address: window for address, window in self._windows.items() if all or window.ends <= now}
+        for address, window in over.items():
+            uncounted = window.refused - EACH_MINUTE
+            if uncounted > 0:
+                self._ledger.append(_entry(address, {"reason": "more of the same", "refused": uncounted}))
+            with self._lock:
+                # Only now: what could not be written is counted again.
+                self._windows.pop(address, None)
 
     def _count(self, address: str) -> bool:
         with self._lock:
@@ -46,14 +54,6 @@ class RefusedTokens:
             window = self._windows.setdefault(address, _Window(self._clock() + 60))
             window.refused += 1
             return window.refused <= EACH_MINUTE
-
-    def _over(self) -> list[tuple[str, int]]:
-        with self._lock:
-            now = self._clock()
-            over = {address: window for address, window in self._windows.items() if window.ends <= now}
-            for address in over:
-                del self._windows[address]
-        return [(address, each.refused - EACH_MINUTE) for address, each in over.items() if each.refused > EACH_MINUTE]
 
 
 def _entry(address: str, details: dict[str, str | int]) -> Entry:

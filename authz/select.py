@@ -1,5 +1,6 @@
 """A plan becomes one SELECT: built here, its values bound, and never a word of SQL from outside."""
 
+import sys
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +14,9 @@ from .errors import StoreFailed
 from .filter_sql import Parameter, bound_row, where
 from .stores import TABLE, Columns
 from .treatments import refuse_unnameable
+
+# Writing a filter out takes sqlglot some 20 calls a level, and the row language allows 64 levels.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 5_000))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ LONGEST = 3600.0
 """Seconds after which every stream ends."""
 
 CHUNK = 262_144
-"""Rows that are charged to a budget at once, before they leave; a crash keeps at most this many too many."""
+"""Rows that are charged ahead to a budget, at most, before they leave; a crash keeps so many too many."""
 
 
 class StreamEnded(AuthzError):
@@ -74,16 +74,20 @@ class GovernedStream:
 
         Raises `StreamEnded` where the read may not go on, `StoreFailed` where the store does not.
         """
-        self._confirm()
+        self.confirm()
         try:
             batch = self._rows.read_next()
         except ReadStopped as stopped:
             raise StreamEnded("stopping") from stopped
         if batch is None:
             return None
-        self._confirm()
-        self._charge(batch.num_rows)
-        self.rows_out += batch.num_rows
+        self.confirm()
+        with self._closing:
+            # Under the lock: once the end is written, nothing is charged, counted or given out any more.
+            if self._is_closed:
+                raise StreamEnded("stopping")
+            self._charge(batch.num_rows)
+            self.rows_out += batch.num_rows
         return batch
 
     def complete(self) -> None:
@@ -99,7 +103,8 @@ class GovernedStream:
         was_cut = plan.limit is not None and self.rows_out >= plan.limit
         return plan.limited_by or "end" if was_cut else "end"
 
-    def _confirm(self) -> None:
+    def confirm(self) -> None:
+        """Ask again whether rows may go out; raises `StreamEnded` where they may not."""
         if self._is_closed:
             raise StreamEnded("stopping")
         if time.monotonic() - self._started > LONGEST:
@@ -120,8 +125,9 @@ class GovernedStream:
             return
         missing = self.rows_out + rows - self._charged
         if missing > 0:
-            most = (plan.limit or 0) - self._charged
-            self._charged += self._grants.charge(plan.grant.id, max(missing, min(CHUNK, most)))
+            # As much again as was used so far: a small read never holds what another could have.
+            ahead = min(CHUNK, self._charged, (plan.limit or 0) - self._charged)
+            self._charged += self._grants.charge(plan.grant.id, max(missing, ahead))
         if self.rows_out + rows > self._charged:
             raise StreamEnded("budget")
 
@@ -130,9 +136,11 @@ class GovernedStream:
             if self._is_closed:
                 return
             self._is_closed = True
-        self._rows.close()
-        unused = self._charged - self.rows_out
-        if unused > 0:
-            self._endings.refund(self.permit.plan.grant.id, unused)
-        self._endings.end(self.permit, kind, rows=self.rows_out, ended_by=ended_by)
-        self._on_end(self)
+        try:
+            self._rows.close()
+        finally:
+            unused = self._charged - self.rows_out
+            if unused > 0:
+                self._endings.refund(self.permit.plan.grant.id, unused)
+            self._endings.end(self.permit, kind, rows=self.rows_out, ended_by=ended_by)
+            self._on_end(self)

@@ -32,6 +32,9 @@ def make_app(parts: Parts) -> FastAPI:
         summary="Keeps every read of collected employee data inside the scope that was declared and approved.",
         responses=FAILURES,  # type: ignore[arg-type]  # FastAPI's own type is wider than what it accepts
         redirect_slashes=False,
+        # These pages would bring somebody else's scripts along; `/openapi.json` has all that they show.
+        docs_url=None,
+        redoc_url=None,
     )
     caller = Callers(parts.identity, parts.refused_tokens, parts.metrics)
     for module in (reads, catalogue, grants, trail, alerts, pauses, operations):
@@ -62,13 +65,13 @@ def _translate_faults(app: FastAPI, parts: Parts) -> None:
     @app.exception_handler(RequestValidationError)
     def not_understood(_: Request, wrong: RequestValidationError) -> JSONResponse:
         said = "; ".join(f"`{'.'.join(map(str, each['loc'][1:]))}`: {each['msg'].lower()}" for each in wrong.errors())
-        return answer(Failed("bad_request", said[:2000], "see the API's description at /docs"))
+        return answer(Failed("bad_request", said[:2000], "see the API's description at /openapi.json"))
 
     @app.exception_handler(HTTPException)
     def no_such_call(request: Request, wrong: HTTPException) -> JSONResponse:
         code = "not_found" if wrong.status_code == 404 else "bad_request"
         detail = f"`{request.method} {request.url.path[:200]}`: {str(wrong.detail).lower()}"
-        return answer(Failed(code, detail, "see the API's description at /docs", status=wrong.status_code))
+        return answer(Failed(code, detail, "see the API's description at /openapi.json", status=wrong.status_code))
 
     @app.exception_handler(Exception)
     def fault(_: Request, fault: Exception) -> JSONResponse:

@@ -5,13 +5,10 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from audit.errors import AuditError
-from authz.errors import AuthzError
 from authz.stream import GovernedStream, StreamEnded
 
 from .metrics import Metrics
@@ -19,6 +16,10 @@ from .metrics import Metrics
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+ABORT = "abort"
+"""Where the server leaves, in the state of a request, what drops its connection with all that waits to be sent."""
+TICK = 0.5
+"""Seconds between two questions whether rows that the client does not take may still go out."""
 
 
 class Encoder:
@@ -69,7 +70,7 @@ class ArrowResponse(Response):
         self._first = first
         self._metrics = metrics
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hung_up = asyncio.ensure_future(_disconnected(receive))
         ended_by = "stopping"
         try:
@@ -81,6 +82,9 @@ class ArrowResponse(Response):
             await asyncio.shield(run_in_threadpool(self._write_end, ended_by))
         if ended_by == "":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif abort := scope.get("state", {}).get(ABORT):
+            # Closing would still send what waits for a client that does not read.
+            abort()
 
     async def _send_rows(self, send: Send, hung_up: "asyncio.Future[None]") -> str:
         """Send every row; returns what ended the stream early, or nothing."""
@@ -93,19 +97,26 @@ class ArrowResponse(Response):
                 if hung_up.done():
                     return "client"
                 batch = await run_in_threadpool(self._stream.next_batch)
+            encoder.end()
+            await self._send(send, encoder)
         except StreamEnded as ended:
             return ended.ended_by
-        except (AuthzError, AuditError, SQLAlchemyError) as fault:
+        except Exception as fault:  # noqa: BLE001  # whatever broke, the stream ends here and its end is written
             log.warning("stream_broke", read=self._stream.permit.read, fault=type(fault).__name__)
             return "fault"
-        encoder.end()
-        await self._send(send, encoder)
         return ""
 
     async def _send(self, send: Send, encoder: Encoder) -> None:
+        """Send what was encoded; while the client does not take it, ask again and again whether it may have it."""
         data = encoder.take()
+        sending = asyncio.ensure_future(send({"type": "http.response.body", "body": data, "more_body": True}))
+        try:
+            while not (await asyncio.wait({sending}, timeout=TICK))[0]:
+                await run_in_threadpool(self._stream.confirm)
+            await sending
+        finally:
+            sending.cancel()
         self._metrics.bytes_out.inc(len(data))
-        await send({"type": "http.response.body", "body": data, "more_body": True})
 
     def _write_end(self, ended_by: str) -> None:
         stream = self._stream

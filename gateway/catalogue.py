@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from policy.bundle import Bundle
 from policy.engine import Answer
 from policy.names import ANY
-from policy.values import Action, Dataset, Principal, Treatment
+from policy.values import Action, Column, Dataset, Principal, Treatment
 
 from .parts import Parts
 from .problems import Failed
@@ -81,9 +81,7 @@ def _view(dataset: Dataset, who: Principal, bundle: Bundle) -> DatasetView:
     purposes = sorted(declared - {ANY})
     columns = []
     for column in dataset.columns.values():
-        treatment, why = _seen(dataset, column.data_class, who, purposes, bundle)
-        if treatment is Treatment.COARSE and column.coarse is None:
-            treatment, why = Treatment.HIDDEN, f"{why}; the catalog does not say how to make it coarse"
+        treatment, why = _seen(dataset, column, who, purposes, bundle)
         columns.append(
             ColumnView(
                 name=column.name,
@@ -105,12 +103,13 @@ def _view(dataset: Dataset, who: Principal, bundle: Bundle) -> DatasetView:
 
 
 def _seen(
-    dataset: Dataset, data_class: str, who: Principal, purposes: Iterable[str], bundle: Bundle
+    dataset: Dataset, column: Column, who: Principal, purposes: Iterable[str], bundle: Bundle
 ) -> tuple[Treatment, str]:
     """The most revealing treatment among the purposes that the audience declares for the caller, and why."""
     if not purposes:
         return Treatment.HIDDEN, "the owner did not declare any team of yours as its audience"
-    answers = [bundle.engine.ask(who, purpose, dataset, data_class, Action.READ) for purpose in purposes]
+    ask = bundle.engine.ask
+    answers = [ask(who, purpose, dataset, column.data_class, Action.READ).of(column) for purpose in purposes]
     best = max(answers, key=lambda answer: (answer.effect == "allow", answer.treatment))
     return (best.treatment if best.effect == "allow" else Treatment.HIDDEN), _why(best)
 

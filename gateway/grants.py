@@ -54,19 +54,19 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     @router.post("/grants", status_code=201)
     def add(body: dict[str, Any], who: Who) -> dict[str, Any]:
         """Put an approved scope in; the body has the shape of a scope file."""
-        bundle = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER)).bundle
+        under = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER))
         try:
             scope = scope_from_json(body)
         except MisreadAll as wrong:
             raise _unfit(wrong) from None
-        if (unfit := check_scope(scope, bundle.catalog, bundle.policies)) is not None:
+        if (unfit := check_scope(scope, under.bundle.catalog, under.bundle.policies)) is not None:
             raise _unfit(unfit)
-        grant = parts.grants.add(scope, by=who, at=parts.clock(), digest=bundle.digest)
+        grant = parts.grants.add(scope, by=who, at=parts.clock(), under=under)
         return grant_json(grant)
 
     def change(id: str, body: Why, who: Principal, status: GrantStatus) -> dict[str, Any]:
-        bundle = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER)).bundle
-        grant = parts.grants.change(id, status, by=who, why=body.why, digest=bundle.digest)
+        under = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER))
+        grant = parts.grants.change(id, status, by=who, why=body.why, under=under)
         if grant is None:
             raise Failed("not_found", f"there is no grant `{id}`", "`remit grants list` shows which there are")
         if grant.status is not status:

@@ -53,7 +53,7 @@ class _Replay:
 
 
 def _bad(detail: str) -> Failed:
-    return Failed("bad_request", detail, "send one JSON object as the API's description at /docs says")
+    return Failed("bad_request", detail, "send one JSON object as the API's description at /openapi.json says")
 
 
 def _check_target(scope: Scope) -> None:

@@ -1,5 +1,7 @@
 """What whoever runs Remit needs: reload, health, readiness, metrics. The last three need no token and name nobody."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.errors import AuditError
+from authz.errors import StoreFailed
 from policy.errors import MisreadAll
 from policy.values import Action, Principal
 
@@ -17,6 +20,8 @@ from .problems import Failed
 from .reads import unwrap
 
 POLICY = "remit.policy"
+FRESH = 1.0
+"""Seconds that an answer of `/readyz` is good for."""
 
 
 class Reloaded(BaseModel):
@@ -44,41 +49,60 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     """The calls of operations, for one gateway."""
     router = APIRouter(tags=["operations"])
     Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+    remembered = _Remembered()
 
     @router.post("/v1/policy:reload")
     def reload(who: Who) -> Reloaded:
         """Load `policies.conf` and `catalog.toml` again; refused files leave what is in force as it is."""
         unwrap(parts.oversight.may(who, POLICY, Action.ADMINISTER))
         try:
-            parts.reload(who.name)
-        except MisreadAll as wrong:
+            return Reloaded(digest=parts.reload(who.name))
+        except (MisreadAll, StoreFailed) as wrong:
             raise Failed("bad_request", str(wrong), "mend the files and reload; what was in force still is") from None
-        return Reloaded(digest=parts.control.state.bundle.digest)
 
     @router.get("/healthz")
-    def health() -> Health:
+    async def health() -> Health:
         """Answers as long as the process lives."""
         return Health()
 
     @router.get("/readyz", responses={503: {"model": Readiness}})
     def ready(response: Response) -> Readiness:
-        """200 when everything that a read needs is there, else 503 and what is missing."""
-        readiness = Readiness(
-            database=_answers(parts),
-            ledger=parts.control.is_confirmed and _takes_entries(parts),
-            policies=bool(parts.control.state.bundle.digest),
-            issuer=parts.identity.is_reachable(),
-        )
+        """200 when everything that a read needs is there, else 503 and what is missing; at most a second old."""
+        readiness = remembered.get(lambda: _readiness(parts))
         if not all(readiness.model_dump().values()):
             response.status_code = 503
         return readiness
 
     @router.get("/metrics", response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Numbers for Prometheus."""
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
+
+
+class _Remembered:
+    """What was found within the last second: whoever asks without a token must not keep the ledger busy."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: tuple[float, Readiness] | None = None
+
+    def get(self, find: Callable[[], Readiness]) -> Readiness:
+        with self._lock:
+            if self._found is None or time.monotonic() - self._found[0] > FRESH:
+                self._found = time.monotonic(), find()
+            return self._found[1]
+
+
+def _readiness(parts: Parts) -> Readiness:
+    threads = parts.watch.is_running and parts.endings.is_running and parts.follower.following.is_running
+    return Readiness(
+        database=_answers(parts),
+        ledger=threads and _takes_entries(parts),
+        policies=parts.control.is_confirmed,
+        issuer=parts.identity.is_reachable(),
+    )
 
 
 def _answers(parts: Parts) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from audit.alerts import Alerts
 from audit.follower import Follower
 from audit.ledger import Ledger
-from authz.control import Control
+from authz.control import Control, Watch
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
@@ -24,18 +24,20 @@ from authz.stream import GovernedStream
 
 from .metrics import Metrics
 from .settings import Settings
+from .stores import report_stores
 from .streams import LiveStreams
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of one gateway. `reload` loads the files again; it raises `MisreadAll` and keeps what was in force."""
+    """The parts of one gateway."""
 
     settings: Settings
     instance: str
     engine: Engine
     ledger: Ledger
     control: Control
+    watch: Watch
     grants: GrantStore
     pauses: PauseStore
     guard: Guard
@@ -49,7 +51,6 @@ class Parts:
     follower: Follower
     metrics: Metrics
     clock: Callable[[], datetime]
-    reload: Callable[[str], None]
     streams: LiveStreams = field(default_factory=LiveStreams)
 
     def stream(self, permit: Permit) -> GovernedStream:
@@ -66,3 +67,9 @@ class Parts:
         )
         self.streams.add(stream)
         return stream
+
+    def reload(self, actor: str) -> str:
+        """Put the files in force as they are now; gives the digest. Raises as `Control.reload` does."""
+        bundle = self.control.reload(actor=actor)
+        report_stores(self.ledger, bundle, self.settings.catalog.parent)
+        return bundle.digest

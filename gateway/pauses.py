@@ -48,7 +48,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     @router.post("/pauses", status_code=201)
     def pause(body: PauseBody, who: Who) -> dict[str, Any]:
         """Pause reading: nothing is authorised from now on, and running streams end."""
-        bundle = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND)).bundle
+        under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        bundle = under.bundle
         exists = {
             "everything": body.target == "",
             "dataset": body.target in bundle.catalog.datasets,
@@ -58,13 +59,13 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         if not exists[body.kind]:
             raise Failed("bad_request", f"there is no {body.kind} `{body.target}`", "name one, or pause `everything`")
         wanted = Pause(body.kind, body.target, body.reason)
-        return pause_json(parts.pauses.set(wanted, by=who, at=parts.clock(), digest=bundle.digest))
+        return pause_json(parts.pauses.set(wanted, by=who, at=parts.clock(), under=under))
 
     @router.post("/pauses/{id}:lift")
     def lift(id: str, body: Why, who: Who) -> dict[str, Any]:
         """Let reading go on."""
-        bundle = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND)).bundle
-        lifted = parts.pauses.lift(id, by=who, why=body.why, digest=bundle.digest)
+        under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        lifted = parts.pauses.lift(id, by=who, why=body.why, under=under)
         if lifted is None:
             raise Failed("not_found", f"there is no pause `{id}`", "`GET /v1/pauses` lists those in force")
         return pause_json(lifted)

@@ -4,24 +4,30 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from audit.entries import Kind
 from authz.errors import StoreFailed
 from authz.guard import Checked, Refused
-from authz.oversight import Permitted
-from authz.permit import Permit
+from authz.permit import Permit, Permitted
 from authz.stream import GovernedStream, StreamEnded
-from policy.decision import Allow, Code, Refuse, Side
+from policy.decision import Allow, Refuse, Side
 from policy.rows import render
 from policy.values import Principal, ReadRequest
 
 from .arrow import MEDIA_TYPE, ArrowResponse
 from .parts import Parts
-from .problems import Failed, Sides, refused
+from .problems import Failed, Sides, not_recorded, refused
+
+log = structlog.get_logger()
 
 Caller = Callable[..., Principal]
+TRIES = 3
+"""How often a read that ended before its first row is decided again."""
+LONGEST_HEADER = 2000
+"""Characters of a filter that a header carries."""
 
 
 class ReadBody(BaseModel):
@@ -32,7 +38,7 @@ class ReadBody(BaseModel):
     dataset: str = Field(examples=["pointer_events"])
     columns: list[str] | None = Field(None, description="all of the scope's where left out", examples=[["x", "y"]])
     rows: str | None = Field(None, description="a filter in the row language", examples=["x < 500"])
-    limit: int | None = Field(None, ge=1, le=2**53 - 1, description="at most so many rows")
+    limit: int | None = Field(None, le=2**53 - 1, description="at most so many rows")
     purpose: str | None = Field(None, description="the grant's where left out")
     grant: str | None = Field(None, description="the first of yours that permits it, where left out")
 
@@ -84,12 +90,7 @@ def routes(parts: Parts, caller: Caller) -> APIRouter:
         """Read rows of one dataset under one grant."""
         _check_accept(accept)
         started = time.perf_counter()
-        permit = parts.guard.authorize(body.request(), who)
-        if isinstance(permit, Refused):
-            parts.metrics.reads.labels(permit.refusal.code.value).inc()
-            raise problem_of(permit)
-        parts.metrics.reads.labels("ok").inc()
-        response = _respond(parts, permit)
+        response = _read(parts, body.request(), who)
         parts.metrics.seconds.labels("reads").observe(time.perf_counter() - started)
         return response
 
@@ -120,46 +121,53 @@ def _check_accept(accept: str) -> None:
         raise Failed("bad_request", "none of the formats in `Accept` is offered", f"accept {MEDIA_TYPE}")
 
 
-def _respond(parts: Parts, permit: Permit) -> Response:
+def _read(parts: Parts, request: ReadRequest, who: Principal) -> Response:
+    """Decide, record and open; a read that ends before its first row is decided again, to say why."""
+    for _ in range(TRIES):
+        permit = parts.guard.authorize(request, who)
+        if isinstance(permit, Refused):
+            parts.metrics.reads.labels(permit.refusal.code.value).inc()
+            raise problem_of(permit)
+        parts.metrics.reads.labels("ok").inc()
+        try:
+            return _opened(parts, permit)
+        except StreamEnded as ended:
+            last = ended
+    log.warning("read_never_began", ended_by=last.ended_by)
+    raise not_recorded()
+
+
+def _opened(parts: Parts, permit: Permit) -> Response:
     """Open the stream and take its first batch, so that a store that fails is still told as a problem."""
     try:
         stream = parts.stream(permit)
-    except StoreFailed as fault:
-        parts.endings.end(permit, Kind.READ_INTERRUPTED, rows=0, ended_by="store_failed")
-        raise _store_failed(permit, fault.reason) from fault
+    except BaseException as fault:
+        parts.endings.end(permit, Kind.READ_INTERRUPTED, rows=0, ended_by=_ended_by(fault))
+        raise _told(fault, permit) from fault
     try:
         first = stream.next_batch()
-    except StoreFailed as fault:
-        stream.interrupt("store_failed")
-        raise _store_failed(permit, fault.reason) from fault
-    except StreamEnded as ended:
-        stream.interrupt(ended.ended_by)
-        raise _ended_before_it_began(permit, ended) from ended
-    except BaseException:
-        stream.interrupt("fault")
-        raise
-    return ArrowResponse(stream, first, _headers(parts, stream), parts.metrics)
+        return ArrowResponse(stream, first, _headers(parts, stream), parts.metrics)
+    except BaseException as fault:
+        stream.interrupt(_ended_by(fault))
+        raise _told(fault, permit) from fault
 
 
-def _store_failed(permit: Permit, reason: str) -> Failed:
-    return Failed(
-        "store_failed",
-        reason,
-        "try again; if it goes on, tell the dataset's owner",
-        read=permit.read,
-        entry=permit.recorded.seq,
-    )
+def _ended_by(fault: BaseException) -> str:
+    match fault:
+        case StreamEnded():
+            return fault.ended_by
+        case StoreFailed():
+            return "store_failed"
+        case _:
+            return "fault"
 
 
-def _ended_before_it_began(permit: Permit, ended: StreamEnded) -> Failed:
-    codes = {"budget": Code.BEYOND_BUDGET.value} | {code.value: code.value for code in Code}
-    return Failed(
-        codes.get(ended.ended_by, "not_recorded"),
-        f"the read was ended by {ended.ended_by} before its first row",
-        "ask again: the answer will say what is in force now",
-        read=permit.read,
-        entry=permit.recorded.seq,
-    )
+def _told(fault: BaseException, permit: Permit) -> BaseException:
+    """What of a fault the caller is told: of a store's, which read and entry it was."""
+    if not isinstance(fault, StoreFailed):
+        return fault
+    help = "try again; if it goes on, tell the dataset's owner"
+    return Failed("store_failed", fault.reason, help, read=permit.read, entry=permit.recorded.seq)
 
 
 def _headers(parts: Parts, stream: GovernedStream) -> dict[str, str]:
@@ -176,7 +184,12 @@ def _headers(parts: Parts, stream: GovernedStream) -> dict[str, str]:
 
 
 def _header_text(text: str) -> str:
-    """A filter as a header can carry it: anything but printable ASCII is percent-encoded, and so is `%`."""
+    """A filter as a header can carry it: anything but printable ASCII is percent-encoded, and so is `%`.
+
+    One that is longer than clients take is left to `reads:check`, which shows all of it.
+    """
+    if len(text) > LONGEST_HEADER:
+        return f"({len(text)} characters; /v1/reads:check shows them)"
     return "".join(c if " " <= c <= "~" and c != "%" else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
 
 

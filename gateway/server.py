@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio.to_thread
 import structlog
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from authz.errors import StoreFailed
 from policy.errors import MisreadAll
 
 from .app import make_app
+from .arrow import ABORT
 from .logs import set_up_logs
 from .parts import Parts
 from .settings import Settings
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 THREADS = 128
 """Requests and batches that are worked on at once; the rest waits its turn."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
+LARGEST_HEAD = 32 * 1024
 GRACE = 5
 """Seconds that answers get to end when the gateway is told to stop."""
 
@@ -42,10 +45,11 @@ def serve(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
-            h11_max_incomplete_event_size=32 * 1024,
+            http=_Protocol,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
         )
         host, port = listener.getsockname()[:2]
-        log.info("serving", address=f"{host}:{port}", digest=parts.control.state.bundle.digest)
+        log.info("serving", address=f"{host}:{port}")
         _Server(config, parts).run(sockets=[listener])
 
 
@@ -55,6 +59,14 @@ def _stop(number: int, _frame: object) -> None:
         signal.signal(each, signal.SIG_IGN)
     log.info("stopping", signal=number)
     raise SystemExit(0)
+
+
+class _Protocol(H11Protocol):
+    """HTTP by h11, which bounds the size of a request's head; httptools does not."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent has it
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
 
 
 class _Server(uvicorn.Server):
@@ -79,8 +91,7 @@ class _Server(uvicorn.Server):
 
 def _reload(parts: Parts) -> None:
     try:
-        parts.reload(ACTOR)
-        log.info("reloaded", digest=parts.control.state.bundle.digest)
+        log.info("reloaded", digest=parts.reload(ACTOR))
     except (MisreadAll, StoreFailed) as wrong:
         log.error("reload_refused", problems=str(wrong).splitlines()[:20])
     except Exception as fault:

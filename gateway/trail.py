@@ -1,7 +1,7 @@
 """`GET /v1/audit/entries`: the trail, newest first, or on from an entry."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -53,7 +53,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         after: Annotated[int | None, Query(ge=0, le=2**62, description="oldest first, on from this one")] = None,
     ) -> Trail:
         """Entries that fit, newest first; with `after`, what was written since, oldest first. It is recorded first."""
-        sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, from_, to, before, limit + 1)
+        since, until = _utc(from_), _utc(to)
+        sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, since, until, before, limit + 1)
         if after is None:
             return _page(parts, who, sought, limit)
         if before is not None or any(_asked(sought)):
@@ -61,6 +62,13 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         return _since(parts, who, after, limit)
 
     return router
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    try:
+        return time and time.astimezone(UTC)
+    except OverflowError:
+        raise Failed("bad_request", "a time is beyond what there is", "name a year from 1 to 9999, in UTC") from None
 
 
 def _page(parts: Parts, who: Principal, sought: Sought, limit: int) -> Trail:

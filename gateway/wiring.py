@@ -12,23 +12,21 @@ from functools import partial
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from audit.alerts import Alerts
 from audit.delivery import Delivery
 from audit.engines import engine_for
-from audit.entries import Entry, Json, Kind
-from audit.errors import AuditError
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from authz.bundles import BundleStore
 from authz.control import Control, Watch
 from authz.endings import Endings
-from authz.errors import StoreFailed
 from authz.grants import GrantStore
 from authz.guard import Guard
 from authz.identity import Identity
+from authz.issuer import BadIssuer
 from authz.keys import Keys
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
@@ -37,19 +35,16 @@ from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.stores import look
 from policy.bundle import Bundle, load_bundle
-from policy.errors import MisreadAll
 
 from .metrics import Metrics
 from .parts import Parts
-from .settings import Settings
+from .settings import BadSetting, Settings
 from .stores import ACTOR, report_stores
 
 log = structlog.get_logger()
 
 EVERY = 2.0
 """Seconds between two rounds of upkeep."""
-MOST_PROBLEMS = 50
-"""Problems of a refused file that its entry names."""
 
 
 def utc_now() -> datetime:
@@ -61,8 +56,10 @@ def utc_now() -> datetime:
 def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
     """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
 
-    Raises `MisreadAll` (files), `DatabaseUnfit`, `KeysUnfit`, `BadIssuer` or `BadAlertUrl` where it must not start.
+    Raises `BadSetting`, `MisreadAll` or `StoreFailed` (files), `DatabaseUnfit`, `KeysUnfit` or `BadAlertUrl` where
+    it must not start.
     """
+    identity = _identity(settings)
     bundle = _load(settings)
     with ExitStack() as stack:
         delivery = Delivery(settings.alert_urls)
@@ -72,12 +69,14 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
         log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
-        parts = _parts(settings, clock, engine, ledger, instance, bundle, delivery)
+        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, delivery)
+        stack.callback(parts.reader.close)
+        parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
         _watch_numbers(parts)
-        stack.enter_context(parts.endings)
-        stack.enter_context(parts.follower)
-        stack.enter_context(Watch(parts.control, engine))
+        stack.callback(parts.refused_tokens.sweep, all=True)
+        for part in (parts.endings, parts.follower, parts.watch):
+            stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         yield parts
@@ -89,13 +88,14 @@ def _parts(
     engine: Engine,
     ledger: Ledger,
     instance: str,
+    identity: Identity,
     bundle: Bundle,
     delivery: Delivery,
 ) -> Parts:
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
     grants = GrantStore(engine, ledger)
-    control = Control(ledger, pauses, bundle, actor=ACTOR)
+    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
     return Parts(
@@ -104,6 +104,7 @@ def _parts(
         engine=engine,
         ledger=ledger,
         control=control,
+        watch=Watch(control, engine),
         grants=grants,
         pauses=pauses,
         guard=Guard(control=control, grants=grants, ledger=ledger, records=records, clock=clock),
@@ -111,24 +112,28 @@ def _parts(
         oversight=Oversight(control, ledger),
         reader=Reader(catalog_folder=settings.catalog.parent, keys=keys),
         endings=Endings(ledger, grants),
-        identity=_identity(settings),
+        identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
         follower=Follower(engine, alerts, delivery.send),
         metrics=Metrics(),
         clock=clock,
-        reload=partial(_reload, control, ledger, settings),
     )
 
 
 def _identity(settings: Settings) -> Identity:
-    return Identity(
-        issuer=settings.oidc_issuer,
-        audience=settings.oidc_audience,
-        teams_claim=settings.teams_claim,
-        attribute_claims=settings.attribute_claims,
-        clock=time.time,
-    )
+    try:
+        return Identity(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            teams_claim=settings.teams_claim,
+            attribute_claims=settings.attribute_claims,
+            clock=time.time,
+        )
+    except BadIssuer as wrong:
+        raise BadSetting(f"`REMIT_OIDC_ISSUER`: {wrong}") from wrong
+    except ValueError as wrong:
+        raise BadSetting(f"`REMIT_ATTRIBUTE_CLAIMS`: {wrong}") from wrong
 
 
 @contextmanager
@@ -151,19 +156,6 @@ def _load(settings: Settings) -> Bundle:
     return load_bundle(settings.policies, settings.catalog, partial(look, folder=settings.catalog.parent))
 
 
-def _reload(control: Control, ledger: Ledger, settings: Settings, actor: str) -> None:
-    """Put the files in force as they are now, or record why they were refused and raise it."""
-    try:
-        bundle = _load(settings)
-    except (MisreadAll, StoreFailed) as wrong:
-        problems = [str(each) for each in wrong.problems] if isinstance(wrong, MisreadAll) else [str(wrong)]
-        details: dict[str, Json] = {"problems": problems[:MOST_PROBLEMS], "in_all": len(problems)}
-        ledger.append(Entry(Kind.POLICY_REFUSED, actor=actor, digest=control.state.bundle.digest, details=details))
-        raise
-    control.activate(bundle, actor=actor)
-    report_stores(ledger, bundle, settings.catalog.parent)
-
-
 def _watch_numbers(parts: Parts) -> None:
     gauge = parts.metrics.gauge
     gauge("remit_streams", "Streams that are running", lambda: len(parts.streams))
@@ -181,16 +173,14 @@ def _lag(parts: Parts) -> float:
 
 @contextmanager
 def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
-    """Does `work` in a thread until the end of the `with`, and once more then; a fault is logged and tried again."""
+    """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
     stopping = threading.Event()
 
     def run() -> None:
-        over = False
-        while not over:
-            over = stopping.wait(EVERY)
+        while not stopping.wait(EVERY):
             try:
                 work()
-            except (AuditError, SQLAlchemyError) as fault:
+            except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next
                 log.warning("upkeep_failed", fault=type(fault).__name__)
 
     thread = threading.Thread(target=run, name="upkeep", daemon=True)

@@ -1,14 +1,14 @@
 """Understand an ask: everything that it names exists, and its filter fits the dataset."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .bundle import Bundle
 from .decision import Code, Refuse
 from .engine import Answer
-from .errors import BadRows, UnknownColumn
+from .errors import BadRows
 from .rows import Filter, columns_of, parse, typed
+from .tables import closest
 from .values import Action, ColumnType, Dataset, Principal, ReadRequest, Sensitivity
 
 
@@ -31,7 +31,9 @@ class Ask:
         """What the rules say of each of `columns` that the catalog declares, for `purpose`."""
         declared, engine = self.dataset.columns, self.bundle.engine
         return {
-            name: engine.ask(self.principal, purpose, self.dataset, declared[name].data_class, Action.READ)
+            name: engine.ask(self.principal, purpose, self.dataset, declared[name].data_class, Action.READ).of(
+                declared[name]
+            )
             for name in columns
             if name in declared
         }
@@ -55,6 +57,8 @@ def column_types(dataset: Dataset) -> dict[str, ColumnType]:
 
 def understand(request: ReadRequest, principal: Principal, bundle: Bundle) -> Ask | Refuse:
     """The ask, or the refusal that says what it names wrongly."""
+    if (refusal := _ill_formed(request, bundle)) is not None:
+        return refusal
     dataset = bundle.catalog.datasets.get(request.dataset)
     if dataset is None:
         near = _near(request.dataset, bundle.catalog.datasets)
@@ -63,19 +67,28 @@ def understand(request: ReadRequest, principal: Principal, bundle: Bundle) -> As
             f"there is no dataset `{request.dataset}`",
             near or "`remit datasets` lists what there is",
         )
-    if (refusal := _ill_formed(request, bundle) or _unknown_column(request, dataset)) is not None:
-        return refusal
+    if (unknown := _unknown_column(request.columns or (), dataset)) is not None:
+        return unknown
+    rows = _filter(request.rows, dataset)
+    return rows if isinstance(rows, Refuse) else Ask(request, principal, dataset, rows, bundle)
+
+
+def _filter(text: str, dataset: Dataset) -> Filter | Refuse | None:
+    """The filter, typed; one that names undeclared columns has no types to fit, and is refused for naming them."""
     try:
-        rows = typed(parse(request.rows), column_types(dataset)) if request.rows else None
-    except UnknownColumn as unknown:
-        return _no_such_column(unknown.column, dataset)
+        if not text:
+            return None
+        rows = parse(text)
+        named = columns_of(rows)
+        if (unknown := _unknown_column(sorted(named), dataset)) is not None:
+            return unknown
+        return rows if named & dataset.undeclared else typed(rows, column_types(dataset))
     except BadRows as bad:
         return Refuse(
             Code.BAD_ROWS,
             f"the filter was not understood: {bad}",
             "a filter is made of columns, literals, `= != < <= > >= in between like is null and or not` and brackets",
         )
-    return Ask(request, principal, dataset, rows, bundle)
 
 
 def _ill_formed(request: ReadRequest, bundle: Bundle) -> Refuse | None:
@@ -97,18 +110,16 @@ def _ill_formed(request: ReadRequest, bundle: Bundle) -> Refuse | None:
     return None
 
 
-def _unknown_column(request: ReadRequest, dataset: Dataset) -> Refuse | None:
+def _unknown_column(names: Iterable[str], dataset: Dataset) -> Refuse | None:
     known = dataset.columns.keys() | dataset.undeclared
-    unknown = next((name for name in request.columns or () if name not in known), None)
-    return None if unknown is None else _no_such_column(unknown, dataset)
-
-
-def _no_such_column(name: str, dataset: Dataset) -> Refuse:
+    name = next((name for name in names if name not in known), None)
+    if name is None:
+        return None
     near = _near(name, dataset.columns)
     detail = f"dataset `{dataset.name}` has no column `{name}`"
     return Refuse(Code.UNKNOWN_COLUMN, detail, near or f"`remit datasets {dataset.name}` lists its columns")
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name[:200], known, n=1)
-    return f"did you mean `{near[0]}`?" if near else None
+    near = closest(name, known)
+    return f"did you mean `{near}`?" if near else None

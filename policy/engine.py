@@ -10,7 +10,7 @@ What always holds:
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -24,7 +24,7 @@ from .names import is_name, is_within
 from .policies import Policies
 from .rule_index import RuleIndex
 from .rules import Rule
-from .values import Action, Dataset, Principal, Treatment
+from .values import Action, Column, Dataset, Principal, Treatment
 
 REMEMBERED = 16_384
 """Answers that an engine keeps, about 20 MB at most."""
@@ -43,6 +43,18 @@ class Answer:
     treatment: Treatment = Treatment.HIDDEN
     rules: tuple[str, ...] = ()
     lacked: tuple[str, ...] = ()
+    pseudonym_rules: tuple[str, ...] = ()
+
+    def of(self, column: Column) -> "Answer":
+        """What this class's answer is for one column: `coarse` shows nothing where the catalog does not say how.
+
+        Then the allows that give a pseudonym count, so that one more allow never shows less.
+        """
+        if self.treatment is not Treatment.COARSE or column.coarse is not None:
+            return self
+        if self.pseudonym_rules:
+            return replace(self, treatment=Treatment.PSEUDONYM, rules=self.pseudonym_rules)
+        return replace(self, treatment=Treatment.HIDDEN)
 
 
 NOTHING = Answer("none")
@@ -163,4 +175,8 @@ def _explain(rules: Sequence[Rule], truths: Sequence[Truth]) -> Answer:
     if not held:
         return Answer("none", Treatment.HIDDEN, tuple(rule.name for rule in rules if rule.effect == "allow"), lacked)
     most = max(rule.treatment for rule in held)
-    return Answer("allow", most, tuple(rule.name for rule in held if rule.treatment is most), lacked)
+    return Answer("allow", most, _giving(most, held), lacked, _giving(Treatment.PSEUDONYM, held))
+
+
+def _giving(treatment: Treatment, rules: Sequence[Rule]) -> tuple[str, ...]:
+    return tuple(rule.name for rule in rules if rule.treatment is treatment)

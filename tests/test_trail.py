@@ -19,15 +19,15 @@ ENTRIES = (
 )
 
 
-@pytest.fixture
-def trail(database):
-    """Six entries, one a minute from noon on."""
+@pytest.fixture(scope="module")
+def trail(module_database):
+    """Six entries, one a minute from noon on; the engine to search them with."""
     times = iter([NOON + timedelta(minutes=minute) for minute in range(len(ENTRIES))])
-    ledger = Ledger(database.engine(), gateway="gw-1", clock=lambda: next(times))
+    ledger = Ledger(module_database.engine(), gateway="gw-1", clock=lambda: next(times))
     for entry in ENTRIES:
         ledger.append(entry)
     ledger.close()
-    return lambda **sought: [line.seq for line in search(database.engine(), Query(**sought))]
+    return module_database.engine()
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def trail(database):
     ],
 )
 def test_a_search_finds_what_fits_newest_first(trail, sought, found):
-    assert trail(**sought) == found
+    assert [line.seq for line in search(trail, Query(**sought))] == found
 
 
-def test_reading_on_from_an_entry_gives_what_came_after_it_oldest_first(trail, database):
-    assert [line.seq for line in after(database.engine(), 0, 4)] == [1, 2, 3, 4]
-    lines = after(database.engine(), 4, 4)
+def test_reading_on_from_an_entry_gives_what_came_after_it_oldest_first(trail):
+    assert [line.seq for line in after(trail, 0, 4)] == [1, 2, 3, 4]
+    lines = after(trail, 4, 4)
     assert [(line.seq, line.doc["kind"]) for line in lines] == [(5, "read.refused"), (6, "grant.revoked")]
-    assert after(database.engine(), 6, 4) == []
+    assert after(trail, 6, 4) == []
 
 
 def test_an_empty_ledger_is_searched_all_the_same(database):

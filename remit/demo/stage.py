@@ -17,7 +17,6 @@ from threading import Event
 import httpx2
 from authlib.integrations.requests_client import OAuth2Session
 
-from audit.postgres_place import place_for
 from remit.errors import RemitError
 
 from .provider import Provider
@@ -83,10 +82,11 @@ def set_up(place: Path, day: date) -> Mapping[str, int]:
     stop(place)
     if place.exists() and not (place / MARK).exists() and any(place.iterdir()):
         raise DemoFailed(f"`{place}` is not a demo's folder; move it away")
-    ledger = place_for(place / "home").root if (place / MARK).exists() else place
+    # As root the database may lie elsewhere, see `audit.postgres_place`; then there is a link to it.
+    database = (place / "home" / "postgresql").resolve()
     shutil.rmtree(place, ignore_errors=True)
-    # As root the ledger may lie elsewhere, see `postgres_place`; one that stayed would be the next demo's.
-    shutil.rmtree(ledger, ignore_errors=True)
+    if not database.is_relative_to(place.resolve()):
+        shutil.rmtree(database.parent, ignore_errors=True)
     rows = seed(place, day=day)
     (place / MARK).touch()
     return rows

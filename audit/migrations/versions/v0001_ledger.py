@@ -138,6 +138,14 @@ STATEMENTS = (
     )
     """,
     "INSERT INTO alert_cursor (seq) VALUES (0)",
+    """
+    CREATE TABLE bundle_in_force (
+        id boolean PRIMARY KEY DEFAULT true,
+        digest text NOT NULL,
+        CONSTRAINT bundle_in_force_one_row CHECK (id)
+    )
+    """,
+    "INSERT INTO bundle_in_force (digest) VALUES ('')",
 )
 
 

@@ -1,0 +1,226 @@
+"""Ways past the gate that were tried once and must stay shut."""
+
+import contextlib
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pyarrow as pa
+import pytest
+from conftest import Database
+from service import Service, serving
+from test_streams import end_of, streaming
+
+from gateway.logs import where_it_broke
+
+
+def deepest_filter() -> str:
+    """A valid filter as deep as the language allows, and wide at every level."""
+    text = "x = 1"
+    for level in range(62):
+        word = " and " if level % 2 else " or "
+        text = "(" + word.join([f"x = {n}" for n in range(4)] + [text] + [f"x > {n}" for n in range(4)]) + ")"
+    return text
+
+
+def test_the_deepest_filter_reads_and_leaves_its_end(service: Service) -> None:
+    grant = service.grant(columns=["x"], rows=deepest_filter())
+    response = service.read(grant=grant, rows=deepest_filter())
+    assert response.status_code == 200, response.text
+    assert end_of(service, response.headers["Remit-Read"])["kind"] == "read.completed"
+    assert "characters" in response.headers["Remit-Rows"]
+
+
+def test_a_fault_is_logged_without_its_message_and_variables() -> None:
+    secret = "Bearer of bad news"
+    try:
+        raise ValueError(secret)
+    except ValueError as fault:
+        logged = where_it_broke(None, "error", {"event": "fault", "exc_info": fault})
+    assert logged["fault"] == "ValueError"
+    assert secret not in str(logged)
+    assert "test_hardening.py" in str(logged["frames"])
+
+
+def test_a_time_beyond_the_calendar_is_a_clear_error(service: Service) -> None:
+    response = service.call("GET", "/v1/audit/entries", "sam", params={"from": "0001-01-01T00:00:00+01:00"})
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+@pytest.fixture
+def two(database: Database, folder: Path) -> Iterator[tuple[Service, Service]]:
+    """Two gateways on one ledger, each with files of its own that say the same."""
+    places = [Path(tempfile.mkdtemp(dir=folder)) for _ in range(2)]
+    with serving(places[0], database.url()) as one, serving(places[1], database.url()) as other:
+        for name in ("REMIT_OIDC_ISSUER",):
+            other.settings[name] = one.settings[name]
+        other.provider = one.provider
+        other.stop()
+        other.start()
+        yield one, other
+
+
+def test_a_bundle_that_one_gateway_puts_in_force_stops_the_others_until_they_have_it(
+    two: tuple[Service, Service],
+) -> None:
+    one, other = two
+    grant = one.grant(columns=["x"])
+    assert other.read(grant=grant).status_code == 200
+    narrower = (one.folder / "policies.conf").read_text().replace("trained, clear, allow", "trained, hidden, allow")
+    (one.folder / "policies.conf").write_text(narrower)
+    assert one.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    refused = other.read(grant=grant)
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_recorded")
+    (other.folder / "policies.conf").write_text(narrower)
+    until = time.monotonic() + 20
+    while (response := other.read(grant=grant)).status_code != 200:
+        assert time.monotonic() < until, response.text
+        time.sleep(0.1)
+    assert set(pa.ipc.open_stream(response.content).read_all()["x"].to_pylist()) == {None}
+
+
+def test_a_revocation_in_one_gateway_holds_in_the_other_at_once(two: tuple[Service, Service]) -> None:
+    one, other = two
+    grant = one.grant(columns=["x"])
+    for _ in range(5):
+        assert other.read(grant=grant).status_code == 200
+    one.call("POST", f"/v1/grants/{grant}:revoke", "eve", json={"why": "a test"})
+    assert other.read(grant=grant).json()["code"] == "revoked"
+
+
+def test_a_client_that_does_not_read_is_cut_off_when_its_grant_is_revoked(own_service: Service) -> None:
+    grant = own_service.grant(dataset="long", columns=["who", "x"])
+    with stalled(own_service, grant) as connection:
+        own_service.call("POST", f"/v1/grants/{grant}:revoke", "eve", json={"why": "a test"})
+        until = time.monotonic() + 20
+        while not (ended := own_service.entries(kind="read.interrupted")):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert ended[0]["details"]["ended_by"] == "revoked"
+        assert not everything(connection).endswith(b"0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def stalled(service: Service, grant: str) -> Iterator[socket.socket]:
+    """A read whose client takes the first bytes and then nothing any more."""
+    host, port = service.url.removeprefix("http://").split(":")
+    body = f'{{"dataset": "long", "grant": "{grant}"}}'.encode()
+    head = (
+        f"POST /v1/reads HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {service.token('ana')}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + body)
+        connection.recv(100)
+        time.sleep(1)
+        yield connection
+
+
+def everything(connection: socket.socket) -> bytes:
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(1 << 20):
+            got = piece
+    return got
+
+
+def test_small_reads_go_on_beside_a_long_one_of_the_same_budget(service: Service) -> None:
+    grant = service.grant(dataset="long", columns=["x"], max_rows=2_000_000)
+    with streaming(service, dataset="long", grant=grant, limit=1_500_000, columns=["x"]) as response:
+        next(response.iter_bytes())
+        for _ in range(5):
+            assert service.rows("long", grant=grant, limit=5).num_rows == 5
+
+
+def test_a_spent_budget_is_refused_with_an_entry_also_when_it_was_spent_just_now(service: Service) -> None:
+    grant = service.grant(columns=["x"], max_rows=1000)
+    token = service.token("ana")
+
+    def read(_: int) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = service.call("POST", "/v1/reads", None, headers=headers, json={"dataset": "events", "grant": grant})
+        return 200 if answer.status_code == 200 else {"beyond_budget": 403}[answer.json()["code"]]
+
+    with ThreadPoolExecutor(6) as readers:
+        answers = list(readers.map(read, range(6)))
+    assert answers.count(200) == 1
+    refused = [each for each in service.entries(grant=grant, kind="read.refused") if each["code"] == "beyond_budget"]
+    assert len(refused) == 5
+
+
+def test_filters_that_were_understood_are_never_recorded_under_a_hash_that_can_be_guessed(service: Service) -> None:
+    grant = service.grant(columns=["x"])
+    refused = service.read(grant=grant, rows="who = 'e1'").json()
+    assert refused["code"] == "beyond_columns"
+    (entry,) = service.entries(read=refused["read"])
+    assert entry["details"]["asked_rows"].startswith("who = 'hmac:")
+
+
+def test_a_head_of_a_request_that_never_ends_is_cut_off(service: Service) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 5_000_000)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(100).startswith(b"HTTP/1.1 4")
+
+
+def test_health_answers_while_the_ledger_is_stuck(own_service: Service, database: Database) -> None:
+    grant = own_service.grant(columns=["x"])
+    with database.engine("owner").connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM audit_head FOR UPDATE")
+        stuck = [threading.Thread(target=own_service.read, kwargs={"grant": grant}) for _ in range(140)]
+        for each in stuck:
+            each.start()
+        time.sleep(1)
+        begun = time.monotonic()
+        assert httpx2.get(f"{own_service.url}/healthz", timeout=60, trust_env=False).status_code == 200
+        waited = time.monotonic() - begun
+        connection.rollback()
+    for each in stuck:
+        each.join()
+    assert waited < 9, "it waited for a lock that was held on purpose"
+
+
+def test_every_refused_token_is_counted_also_at_a_stop(own_service: Service) -> None:
+    for _ in range(15):
+        own_service.call("GET", "/v1/datasets", None, headers={"Authorization": "Bearer nonsense"})
+    own_service.stop(signal.SIGTERM)
+    own_service.start()
+    counted = [each["details"].get("refused") for each in own_service.entries(kind="identity.refused")]
+    assert counted.count(5) == 1
+    assert len(counted) == 11
+
+
+def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
+    """Rows that would leave after their end was written are never counted, charged or given out."""
+    from authz.stream import GovernedStream, StreamEnded
+
+    ends: list[tuple[Any, ...]] = []
+    batch = pa.record_batch({"x": [1, 2, 3]})
+    stream = GovernedStream(
+        permit=SimpleNamespace(  # type: ignore[arg-type]
+            plan=SimpleNamespace(
+                grant=SimpleNamespace(id="g", scope=SimpleNamespace(max_rows=None, ends=1)), limit=None, limited_by=None
+            ),
+            recorded=SimpleNamespace(epoch=1),
+        ),
+        rows=SimpleNamespace(read_next=lambda: (stream.interrupt("stopping"), batch)[1], close=lambda: None),  # type: ignore[arg-type]
+        guard=None,  # type: ignore[arg-type]
+        control=SimpleNamespace(is_confirmed=True, state=SimpleNamespace(epoch=1)),  # type: ignore[arg-type]
+        grants=None,  # type: ignore[arg-type]
+        endings=SimpleNamespace(end=lambda *given, **how: ends.append((given, how))),  # type: ignore[arg-type]
+        clock=lambda: 0,  # type: ignore[arg-type,return-value]
+        on_end=lambda _: None,
+    )
+    with pytest.raises(StreamEnded):
+        stream.next_batch()
+    assert [how["rows"] for _, how in ends] == [0]
