@@ -37,6 +37,11 @@ def held_locks(session: Session) -> frozenset[int]:
     return frozenset(key for (key,) in session.execute(HELD))
 
 
+def left_open(session: Session, read: str) -> bool:
+    """Whether `read` was authorised and has no end."""
+    return session.execute("SELECT FROM open_reads WHERE read = %s", (read,)).fetchone() is not None
+
+
 def orphans(session: Session, gateway: str) -> tuple[Entry, ...]:
     """The ends that other gateways, gone without a word, left out; costs what is open, not what was ever written.
 

@@ -21,7 +21,7 @@ from .drafts import Draft, draft
 from .entries import Entry
 from .errors import NotRecorded, StaleEpoch
 from .head import Batch, Head, Session, begun, lock_head, read_head, write
-from .instances import claim, interruptions, orphans
+from .instances import claim, interruptions, left_open, orphans
 
 Work = Callable[[Connection], Sequence[Entry]]
 
@@ -69,6 +69,11 @@ class Ledger:
         """The ledger's end as of now. Raises `NotRecorded` where the database does not answer."""
         with _translated(), self._engine.connect() as connection:
             return read_head(_session(connection))
+
+    def is_open(self, read: str) -> bool:
+        """Whether `read` was authorised and has no end yet. Raises `NotRecorded` where the database does not answer."""
+        with _translated(), self._engine.connect() as connection:
+            return left_open(_session(connection), read)
 
     def close(self) -> None:
         """Writes what is waiting, then refuses more. The engine stays the caller's."""

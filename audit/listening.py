@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import AuditError
+from .instances import claim
 
 ENTRIES = "remit_entries"
 """Notified when entries have committed, with the ledger's new size."""
@@ -21,19 +22,20 @@ class NotHeard(AuditError):
 
 
 @contextmanager
-def listening(engine: Engine, channel: str) -> Iterator[Callable[[float], None]]:
+def listening(engine: Engine, channel: str, gateway: str | None = None) -> Iterator[Callable[[float], None]]:
     """Yields `wait(seconds)`, which returns when something was announced on `channel` or the time is over.
 
-    Raises `NotHeard` where the database cannot be reached or goes away.
+    As long as it lasts, the instance `gateway` counts as living, also when it has nothing to append. Raises
+    `NotHeard` where the database cannot be reached or goes away.
     """
-    session = _session(engine, channel)
+    session = _session(engine, channel, gateway)
     try:
         yield lambda seconds: _wait(session, seconds)
     finally:
         session.close()
 
 
-def _session(engine: Engine, channel: str) -> "psycopg.Connection[Any]":
+def _session(engine: Engine, channel: str, gateway: str | None) -> "psycopg.Connection[Any]":
     try:
         pooled = engine.raw_connection()
         session = cast("psycopg.Connection[Any]", pooled.driver_connection)
@@ -41,6 +43,8 @@ def _session(engine: Engine, channel: str) -> "psycopg.Connection[Any]":
         pooled.detach()
         session.autocommit = True
         session.execute(f"LISTEN {channel}")
+        if gateway is not None:
+            claim(session, gateway)
     except (psycopg.Error, SQLAlchemyError) as fault:
         raise NotHeard("the database cannot be reached to listen") from fault
     return session

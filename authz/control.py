@@ -155,11 +155,15 @@ def _refused(wrong: MisreadAll | StoreFailed, actor: str, digest: str) -> Entry:
 
 
 class Watch:
-    """A thread that keeps `Control` current: at once when told of a change, and at least every half second."""
+    """A thread that keeps `Control` current: at once when told of a change, and at least every half second.
 
-    def __init__(self, control: Control, engine: Engine) -> None:
+    Its session is also how other gateways see that this `instance` lives, and does not leave reads behind.
+    """
+
+    def __init__(self, control: Control, engine: Engine, instance: str) -> None:
         self._control = control
         self._engine = engine
+        self._instance = instance
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control-watch", daemon=True)
 
@@ -179,7 +183,7 @@ class Watch:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with listening(self._engine, CONTROL) as wait:
+                with listening(self._engine, CONTROL, self._instance) as wait:
                     log.info("control_watched")
                     self._follow(wait)
             except (AuditError, SQLAlchemyError) as fault:

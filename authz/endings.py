@@ -24,12 +24,12 @@ RETRY_AFTER = 0.5
 
 
 class Endings:
-    """Writes ends and gives back unused budget, in the order in which they came; what fails is tried again."""
+    """Writes ends in the order in which they came; what fails is tried again. Gives back unused budget."""
 
     def __init__(self, ledger: Ledger, grants: GrantStore) -> None:
         self._ledger = ledger
         self._grants = grants
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._waiting: deque[Entry] = deque()
         self._arrived = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="endings", daemon=True)
@@ -67,7 +67,9 @@ class Endings:
             digest=permit.digest,
             details={"rows": rows, "ended_by": ended_by},
         )
-        self._try(lambda: self._ledger.append(entry))
+        if self._waiting or not self._succeeds(lambda: self._ledger.append(entry)):
+            self._waiting.append(entry)
+            self._arrived.set()
 
     def refund(self, grant: str, rows: int) -> None:
         """Give `rows` of a budget back, if that can be done now: one that is tried twice could be given twice."""
@@ -75,11 +77,6 @@ class Endings:
             self._grants.refund(grant, rows)
         except SQLAlchemyError as fault:
             log.warning("refund_lost", grant=grant, rows=rows, fault=type(fault).__name__)
-
-    def _try(self, work: Callable[[], object]) -> None:
-        if self._waiting or not _succeeds(work):
-            self._waiting.append(work)
-            self._arrived.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -94,16 +91,20 @@ class Endings:
             log.warning("ends_left_to_the_next_start", ends=len(self._waiting))
 
     def _first_succeeds(self) -> bool:
-        if not _succeeds(self._waiting[0]):
+        succeeded = self._succeeds(lambda: self._again(self._waiting[0]))
+        if succeeded:
+            self._waiting.popleft()
+        return succeeded
+
+    def _again(self, entry: Entry) -> None:
+        """Write an end that failed, unless it was written all the same: a read has one end."""
+        if entry.read is not None and self._ledger.is_open(entry.read):
+            self._ledger.append(entry)
+
+    def _succeeds(self, work: Callable[[], object]) -> bool:
+        try:
+            work()
+        except NotRecorded as fault:
+            log.warning("end_not_written_yet", fault=type(fault).__name__)
             return False
-        self._waiting.popleft()
         return True
-
-
-def _succeeds(work: Callable[[], object]) -> bool:
-    try:
-        work()
-    except (NotRecorded, SQLAlchemyError) as fault:
-        log.warning("end_not_written_yet", fault=type(fault).__name__)
-        return False
-    return True

@@ -104,7 +104,7 @@ def _parts(
         engine=engine,
         ledger=ledger,
         control=control,
-        watch=Watch(control, engine),
+        watch=Watch(control, engine, instance),
         grants=grants,
         pauses=pauses,
         guard=Guard(control=control, grants=grants, ledger=ledger, records=records, clock=clock),

@@ -89,6 +89,9 @@ class Judgement:
 
     def _purpose(self) -> Refuse | None:
         declared = self.grant.scope.purpose
+        if not self.ask.bundle.policies.knows_purpose(self.purpose):
+            detail = f"the policies do not know `{self.purpose}` any more, which grant `{self.grant.id}` is for"
+            return self._refuse(Code.WRONG_PURPOSE, detail, declared=declared, asked=self.purpose)
         if is_within(self.purpose, declared):
             return None
         detail = f"purpose `{self.purpose}` is not within `{declared}`, which grant `{self.grant.id}` is for"

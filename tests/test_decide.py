@@ -1072,7 +1072,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=450, deadline=None)
 def test_a_naive_reading_of_the_design_comes_to_the_same_answer(case: Case) -> None:
     bundle = case.bundle()
     for each in (case, *case.plainer()):
@@ -1083,7 +1083,7 @@ def test_a_naive_reading_of_the_design_comes_to_the_same_answer(case: Case) -> N
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_allowed_is_declared_in_the_scope_and_allowed_by_a_rule(case: Case) -> None:
     allow = case.decide()
     if isinstance(allow, Allow):
@@ -1096,14 +1096,14 @@ def test_what_is_allowed_is_declared_in_the_scope_and_allowed_by_a_rule(case: Ca
 
 
 @given(cases(), ALLOWS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_rule_more_that_allows_never_takes_a_read_away(case: Case, rule: Row) -> None:
     if code(case.decide()) is None:
         assert code(case.with_rule(rule).decide()) is None
 
 
 @given(cases(), DENIES, PAUSES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_rule_more_that_denies_or_a_pause_more_never_gives_a_read(case: Case, rule: Row, pause: Pause) -> None:
     for stricter in (case.with_rule(rule), replace(case, pauses=(*case.pauses, pause))):
         if code(stricter.decide()) is None:
@@ -1111,7 +1111,7 @@ def test_a_rule_more_that_denies_or_a_pause_more_never_gives_a_read(case: Case, 
 
 
 @given(cases(), grants("g1"), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_grant_that_is_narrowed_gives_nothing_that_it_did_not_give_before(
     case: Case, one: tuple[Grant, tuple[Conjunct, ...]], data: st.DataObject
 ) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from conftest import Database
 from service import Service, serving
 from test_streams import end_of, streaming
 
+from audit.ledger import Ledger
 from gateway.logs import where_it_broke
 
 
@@ -175,9 +177,15 @@ def test_a_head_of_a_request_that_never_ends_is_cut_off(service: Service) -> Non
 
 def test_health_answers_while_the_ledger_is_stuck(own_service: Service, database: Database) -> None:
     grant = own_service.grant(columns=["x"])
+
+    def read() -> None:
+        # A gateway that cannot confirm for two seconds what is in force breaks its streams, rightly.
+        with contextlib.suppress(httpx2.HTTPError):
+            own_service.read(grant=grant)
+
     with database.engine("owner").connect() as connection:
         connection.exec_driver_sql("SELECT * FROM audit_head FOR UPDATE")
-        stuck = [threading.Thread(target=own_service.read, kwargs={"grant": grant}) for _ in range(140)]
+        stuck = [threading.Thread(target=read) for _ in range(140)]
         for each in stuck:
             each.start()
         time.sleep(1)
@@ -224,3 +232,57 @@ def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
     with pytest.raises(StreamEnded):
         stream.next_batch()
     assert [how["rows"] for _, how in ends] == [0]
+
+
+def test_an_end_that_is_tried_again_is_never_written_twice(database: Database) -> None:
+    """The answer to the first try is lost after the entry was written; the second finds the read closed."""
+    from audit.entries import Entry, Kind
+    from audit.errors import NotRecorded
+    from audit.trail import Query, search
+    from authz.endings import Endings
+
+    class LosesOneAnswer(Ledger):
+        lost = False
+
+        def append(self, entry: Entry, *, epoch: int | None = None) -> Any:
+            recorded = super().append(entry, epoch=epoch)
+            if entry.kind is Kind.READ_COMPLETED and not self.lost:
+                self.lost = True
+                raise NotRecorded("the answer was lost")
+            return recorded
+
+    ledger = LosesOneAnswer(database.engine(), gateway="one", clock=lambda: datetime.now(UTC))
+    ledger.append(Entry(Kind.READ_AUTHORIZED, "ana", read="r-1"))
+    permit = SimpleNamespace(
+        read="r-1",
+        digest="d",
+        principal=SimpleNamespace(name="ana", teams=()),
+        plan=SimpleNamespace(dataset=SimpleNamespace(name="events"), purpose="p", grant=SimpleNamespace(id="g")),
+    )
+    with Endings(ledger, None) as endings:  # type: ignore[arg-type]
+        endings.end(permit, Kind.READ_COMPLETED, rows=1, ended_by="end")  # type: ignore[arg-type]
+        until = time.monotonic() + 10
+        while endings.waiting:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    kinds = [line.doc["kind"] for line in search(database.engine(), Query(read="r-1"))]
+    ledger.close()
+    assert kinds == ["read.completed", "read.authorized"]
+
+
+def test_a_gateway_that_lost_its_sessions_and_streams_on_is_not_taken_for_dead(
+    own_service: Service, database: Database
+) -> None:
+    """The database throws every session out; another gateway that starts then leaves the running read alone."""
+    grant = own_service.grant(dataset="long", columns=["who", "x"])
+    with stalled(own_service, grant):
+        with database.engine("owner").connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        time.sleep(1)
+        another = Ledger(database.engine(), gateway="another", clock=lambda: datetime.now(UTC))
+        closed = another.close_orphans()
+        another.close()
+    assert not closed
