@@ -70,6 +70,16 @@ class Ledger:
         with _translated(), self._engine.connect() as connection:
             return read_head(_session(connection))
 
+    def probe(self) -> None:
+        """Goes the way of an append but for the entry: the lock, the clock, a durable commit. The trail stays quiet.
+
+        Raises `NotRecorded` where an append would fail: no database, no room on its disk, a clock that is behind.
+        """
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            session = _session(connection)
+            lock_head(session, begins=False).moment(self._clock())
+            session.execute("UPDATE audit_head SET size = size")
+
     def is_open(self, read: str) -> bool:
         """Whether `read` was authorised and has no end yet. Raises `NotRecorded` where the database does not answer."""
         with _translated(), self._engine.connect() as connection:

@@ -30,12 +30,22 @@ RIGHTS = {
 }
 
 TOO_MUCH = text("""
-    SELECT rolsuper,
-        pg_has_role(current_user, relowner, 'MEMBER'),
-        has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER') OR has_any_column_privilege(c.oid, 'UPDATE')
-    FROM pg_roles, pg_class c
-    WHERE rolname = current_user AND c.oid = to_regclass('audit_entries')
+    SELECT bool_or(own.rolsuper),
+        bool_or(own.oid IN (c.relowner, n.nspowner, d.datdba)),
+        bool_or(has_table_privilege(own.oid, c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER')
+            OR has_any_column_privilege(own.oid, c.oid, 'UPDATE')),
+        bool_or(own.rolname IN ('pg_execute_server_program', 'pg_write_server_files'))
+    FROM pg_roles own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_database d
+    WHERE pg_has_role(CAST(:role AS name), own.oid, 'MEMBER')
+        AND c.oid = to_regclass('audit_entries') AND d.datname = current_database()
 """)
+"""What a role, or any role that it could become, could do to the ledger; no row values where there is none."""
+REASONS = (
+    "is a superuser",
+    "owns `audit_entries`, its schema or the database",
+    "may change `audit_entries`",
+    "may run programs or write files on the database's server",
+)
 
 
 def migrate(owner_url: str, role: str | None) -> None:
@@ -93,15 +103,20 @@ def _check_version(connection: Connection) -> None:
 
 
 def _check_role(connection: Connection) -> None:
-    rights = connection.execute(TOO_MUCH).one_or_none()
-    if rights is None:
+    role = str(connection.execute(text("SELECT current_user")).scalar_one())
+    if connection.execute(text("SELECT to_regclass('audit_entries')")).scalar_one() is None:
         raise DatabaseUnfit("this role does not see `audit_entries`; run `remit database migrate` with its name")
-    reasons = ("is a superuser", "owns `audit_entries`", "may change `audit_entries`")
-    found = [reason for reason, holds in zip(reasons, rights, strict=True) if holds]
+    _refuse_too_much(connection, role)
+
+
+def _refuse_too_much(connection: Connection, role: str) -> None:
+    rights = connection.execute(TOO_MUCH, {"role": role}).one()
+    found = [reason for reason, holds in zip(REASONS, rights, strict=True) if holds]
     if found:
         raise DatabaseUnfit(
-            f"the gateway's database role {' and '.join(found)}, so it could alter the ledger; make a plain role and "
-            "run `remit database migrate --database OWNER_URL --role ROLE`, then start with that role's URL"
+            f"the database role `{role}`, or one that it can become, {' and '.join(found)}, so it could alter the "
+            "ledger; make a plain role that owns nothing, run `remit database migrate --database OWNER_URL --role "
+            "ROLE` with it, and start with that role's URL"
         )
 
 
@@ -112,6 +127,11 @@ def _give_rights(connection: Connection, role: str) -> None:
     for table, rights in RIGHTS.items():
         connection.exec_driver_sql(f"REVOKE ALL ON {table} FROM {name}")
         connection.exec_driver_sql(f"GRANT {rights} ON {table} TO {name}")
+        held = text("SELECT has_table_privilege(CAST(:role AS name), CAST(:table AS text), :right)")
+        for right in rights.split(", "):
+            if not connection.execute(held, {"role": role, "table": table, "right": right}).scalar_one():
+                raise DatabaseUnfit(f"`{role}` could not be given its rights: run this as the owner of the tables")
+    _refuse_too_much(connection, role)
 
 
 def _alembic(connection: Connection) -> Config:

@@ -52,12 +52,13 @@ class Reading:
     leaves: list[bytes] = field(default_factory=list)
     changed: list[Problem] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)
+    gone: list[Problem] = field(default_factory=list)
     begun: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def take(self, seq: int, canonical: str, leaf: bytes, doc: str | None) -> None:
         """The next row, in the order of `seq`."""
         if seq != self.last_seq + 1:
-            self.changed.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, seq)))
+            self.gone.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, seq)))
         self.last_seq = seq
         recomputed = leaf_hash(canonical.encode())
         if recomputed != leaf:
@@ -73,7 +74,7 @@ class Reading:
         """The verdict, given the head and the locks that living gateways hold."""
         self._grow()
         if self.last_seq < size:
-            self.changed.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, size + 1)))
+            self.gone.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, size + 1)))
         if self.last_seq > size:
             self.changed.append(Problem(size + 1, f"entries {size + 1} to {self.last_seq} are not in the head's tree"))
         if self.tree.size == size and self.tree.packed() != frontier:
@@ -83,8 +84,10 @@ class Reading:
             for read, (seq, gateway) in self.begun.items()
             if lock_key(gateway) not in held
         ]
-        problems = sorted(self.changed + self.missing, key=lambda problem: problem.seq)
-        return Verdict(self.tree.size, self.tree.root(), tuple(problems), not self.changed, not self.missing)
+        problems = sorted(self.changed + self.missing + self.gone, key=lambda problem: problem.seq)
+        # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
+        integrity, completeness = not (self.changed or self.gone), not (self.missing or self.gone)
+        return Verdict(self.tree.size, self.tree.root(), tuple(problems), integrity, completeness)
 
     def _grow(self, *leaves: bytes) -> None:
         self.leaves += leaves

@@ -194,10 +194,10 @@ class Door:
             root.close()
 
 
-def look(catalog: Catalog, folder: Path) -> Mapping[str, Mapping[str, ColumnType]]:
+def look(catalog: Catalog, folder: Path) -> Mapping[str, Mapping[str, ColumnType] | str]:
     """Which columns each dataset has in its store, undeclared ones too: dataset → column → type.
 
-    Raises `StoreFailed` where a dataset cannot be read, or its files disagree on a declared column.
+    Or why it cannot be read: its files are damaged, or disagree on a declared column.
     """
     return {name: _looked(dataset, folder) for name, dataset in catalog.datasets.items()}
 
@@ -209,16 +209,16 @@ def failed(fault: Exception) -> StoreFailed:
     return StoreFailed("the store could not be read")
 
 
-def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType]:
+def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType] | str:
     try:
         door = Door(pin(dataset.location, folder))
     except StoreFailed as fault:
-        raise StoreFailed(f"dataset `{dataset.name}`: {fault.reason}") from None
+        return f"dataset `{dataset.name}`: {fault.reason}"
     door.close()
     found = {name: column.type for columns in door.looks.values() for name, column in columns.items()}
     for name in dataset.columns:
         if name in found and name not in door.columns:
-            raise StoreFailed(f"dataset `{dataset.name}`: its files disagree on the type of column `{name}`")
+            return f"dataset `{dataset.name}`: its files disagree on the type of column `{name}`"
     return found
 
 

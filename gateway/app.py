@@ -1,14 +1,15 @@
 """The HTTP application of one gateway: its routes, and how faults become problem documents."""
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from audit.errors import AuditError
+from audit.errors import AuditError, ClockBehind
 from authz.errors import AuthzError
+from policy.tables import closest, shown
 
 from . import alerts, catalogue, grants, operations, pauses, reads, trail
 from .callers import Callers
@@ -32,6 +33,7 @@ def make_app(parts: Parts) -> FastAPI:
         summary="Keeps every read of collected employee data inside the scope that was declared and approved.",
         responses=FAILURES,  # type: ignore[arg-type]  # FastAPI's own type is wider than what it accepts
         redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],
         # These pages would bring somebody else's scripts along; `/openapi.json` has all that they show.
         docs_url=None,
         redoc_url=None,
@@ -44,6 +46,19 @@ def make_app(parts: Parts) -> FastAPI:
     return app
 
 
+def only_known_parameters(request: Request) -> None:
+    """Refuse a parameter that the call does not know, or twice: a misspelt filter must not show the whole trail."""
+    route = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            near = closest(name, known)
+            hint = f"did you mean `{near}`?" if near else "see /openapi.json for those that there are"
+            raise Failed("bad_request", f"there is no parameter `{shown(name)}`", hint)
+        if len(request.query_params.getlist(name)) > 1:
+            raise Failed("bad_request", f"parameter `{name}` is there twice", "name it once")
+
+
 def _translate_faults(app: FastAPI, parts: Parts) -> None:
     """Only here does a fault become an answer."""
 
@@ -54,9 +69,10 @@ def _translate_faults(app: FastAPI, parts: Parts) -> None:
     @app.exception_handler(AuditError)
     @app.exception_handler(SQLAlchemyError)
     def unrecorded(_: Request, fault: Exception) -> JSONResponse:
-        log.error("not_recorded", fault=type(fault).__name__)
+        # The first line of what the database said: which fault, never what was to be written.
+        log.error("not_recorded", fault=type(fault).__name__, reason=str(fault).partition("\n")[0][:300])
         parts.metrics.not_recorded.inc()
-        return answer(not_recorded())
+        return answer(not_recorded(str(fault)) if isinstance(fault, ClockBehind) else not_recorded())
 
     @app.exception_handler(AuthzError)
     def store_failed(_: Request, fault: AuthzError) -> JSONResponse:
@@ -64,8 +80,10 @@ def _translate_faults(app: FastAPI, parts: Parts) -> None:
 
     @app.exception_handler(RequestValidationError)
     def not_understood(_: Request, wrong: RequestValidationError) -> JSONResponse:
-        said = "; ".join(f"`{'.'.join(map(str, each['loc'][1:]))}`: {each['msg'].lower()}" for each in wrong.errors())
-        return answer(Failed("bad_request", said[:2000], "see the API's description at /openapi.json"))
+        places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
+        said = "; ".join(f"`{places[each['loc']]}`: {each['msg'].lower()}" for each in wrong.errors())
+        help = "send JSON with `Content-Type: application/json`, as /openapi.json describes it"
+        return answer(Failed("bad_request", said[:2000], help))
 
     @app.exception_handler(HTTPException)
     def no_such_call(request: Request, wrong: HTTPException) -> JSONResponse:

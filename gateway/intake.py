@@ -30,7 +30,7 @@ class Intake:
             _check_target(scope)
             body = await _whole_body(receive)
             if body and read_object(body) is None:
-                raise _bad("the body is not one JSON object that everybody reads the same (no NUL, no key twice)")
+                raise _bad("the body is not one JSON object without NUL, doubled keys or numbers from 2^53 on")
         except Failed as failed:
             await answer(failed)(scope, receive, send)
             return

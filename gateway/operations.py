@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -18,6 +19,8 @@ from policy.values import Action, Principal
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+
+log = structlog.get_logger()
 
 POLICY = "remit.policy"
 FRESH = 1.0
@@ -115,9 +118,10 @@ def _answers(parts: Parts) -> bool:
 
 
 def _takes_entries(parts: Parts) -> bool:
-    """Whether a transaction of the ledger can be begun and committed; it holds no entry, so the trail stays quiet."""
+    """Whether an entry could be written now, and none that should have been is still waiting."""
     try:
-        parts.ledger.change(lambda _: (), raises_epoch=False)
-    except AuditError:
+        parts.ledger.probe()
+    except AuditError as fault:
+        log.warning("ledger_not_ready", reason=str(fault))
         return False
-    return True
+    return parts.endings.waiting == 0

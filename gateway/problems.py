@@ -24,7 +24,7 @@ STATUS = {
 TITLES = {
     400: "the request was not understood",
     401: "who asks is not known",
-    403: "the read is refused",
+    403: "it is refused",
     404: "there is no such thing",
     405: "that cannot be done here",
     413: "the request is too large",
@@ -45,7 +45,7 @@ class Problem(BaseModel):
     """An RFC 9457 problem document, with what Remit adds to it."""
 
     type: str = Field(examples=["urn:remit:beyond_columns"])
-    title: str = Field(examples=["the read is refused"])
+    title: str = Field(examples=["it is refused"])
     status: int = Field(examples=[403])
     detail: str = Field(examples=["columns outside the scope: x"])
     code: str = Field(examples=["beyond_columns"])
@@ -90,11 +90,11 @@ def refused(read: str, refusal: Refuse, sides: Sides | None, entry: int) -> Fail
     return failed
 
 
-def not_recorded() -> Failed:
+def not_recorded(detail: str = "the audit ledger cannot be written, so nothing is read") -> Failed:
     """Nothing is done that cannot be written down."""
     return Failed(
         "not_recorded",
-        "the audit ledger cannot be written, so nothing is read",
+        detail,
         "try again in a moment; if it goes on, tell on-call: `/readyz` says what is missing",
     )
 

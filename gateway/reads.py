@@ -17,9 +17,11 @@ from policy.decision import Allow, Refuse, Side
 from policy.rows import render
 from policy.values import Principal, ReadRequest
 
-from .arrow import MEDIA_TYPE, ArrowResponse
+from .accept import chosen
+from .encodings import ENCODERS, Encoder, Unencodable
 from .parts import Parts
 from .problems import Failed, Sides, not_recorded, refused
+from .response import GovernedResponse
 
 log = structlog.get_logger()
 
@@ -84,13 +86,13 @@ def routes(parts: Parts, caller: Caller) -> APIRouter:
     @router.post(
         "/reads",
         response_class=Response,
-        responses={200: {"content": {MEDIA_TYPE: {}}, "description": "the rows, as an Arrow stream"}},
+        responses={200: {"content": {name: {} for name in ENCODERS}, "description": "the rows, as `Accept` asks"}},
     )
-    def read(body: ReadBody, who: Who, accept: Annotated[str, Header()] = "*/*") -> Response:
+    def read(body: ReadBody, who: Who, accept: Annotated[list[str] | None, Header()] = None) -> Response:
         """Read rows of one dataset under one grant."""
-        _check_accept(accept)
+        encoder = _encoder(",".join(accept or ()))
         started = time.perf_counter()
-        response = _read(parts, body.request(), who)
+        response = _read(parts, body.request(), who, encoder)
         parts.metrics.seconds.labels("reads").observe(time.perf_counter() - started)
         return response
 
@@ -114,14 +116,15 @@ def problem_of(refusal: Refused) -> Failed:
     return refused(refusal.read, refusal.refusal, _sides(refusal.refusal), refusal.recorded.seq)
 
 
-def _check_accept(accept: str) -> None:
-    offered = {"*/*", "application/*", MEDIA_TYPE}
-    wanted = {part.split(";")[0].strip().lower() for part in accept.split(",")}
-    if not wanted & offered:
-        raise Failed("bad_request", "none of the formats in `Accept` is offered", f"accept {MEDIA_TYPE}")
+def _encoder(accept: str) -> type[Encoder]:
+    content_type = chosen(accept, tuple(ENCODERS))
+    if content_type is None:
+        offered = ", ".join(name.partition(";")[0] for name in ENCODERS)
+        raise Failed("bad_request", "none of the formats in `Accept` is offered", f"accept one of {offered}")
+    return ENCODERS[content_type]
 
 
-def _read(parts: Parts, request: ReadRequest, who: Principal) -> Response:
+def _read(parts: Parts, request: ReadRequest, who: Principal, encoder: type[Encoder]) -> Response:
     """Decide, record and open; a read that ends before its first row is decided again, to say why."""
     for _ in range(TRIES):
         permit = parts.guard.authorize(request, who)
@@ -130,14 +133,14 @@ def _read(parts: Parts, request: ReadRequest, who: Principal) -> Response:
             raise problem_of(permit)
         parts.metrics.reads.labels("ok").inc()
         try:
-            return _opened(parts, permit)
+            return _opened(parts, permit, encoder)
         except StreamEnded as ended:
             last = ended
     log.warning("read_never_began", ended_by=last.ended_by)
     raise not_recorded()
 
 
-def _opened(parts: Parts, permit: Permit) -> Response:
+def _opened(parts: Parts, permit: Permit, encoder: type[Encoder]) -> Response:
     """Open the stream and take its first batch, so that a store that fails is still told as a problem."""
     try:
         stream = parts.stream(permit)
@@ -145,8 +148,9 @@ def _opened(parts: Parts, permit: Permit) -> Response:
         parts.endings.end(permit, Kind.READ_INTERRUPTED, rows=0, ended_by=_ended_by(fault))
         raise _told(fault, permit) from fault
     try:
+        encoding = encoder(stream.schema)
         first = stream.next_batch()
-        return ArrowResponse(stream, first, _headers(parts, stream), parts.metrics)
+        return GovernedResponse(stream, first, encoding, _headers(parts, stream), parts.metrics)
     except BaseException as fault:
         stream.interrupt(_ended_by(fault))
         raise _told(fault, permit) from fault
@@ -163,11 +167,17 @@ def _ended_by(fault: BaseException) -> str:
 
 
 def _told(fault: BaseException, permit: Permit) -> BaseException:
-    """What of a fault the caller is told: of a store's, which read and entry it was."""
-    if not isinstance(fault, StoreFailed):
-        return fault
-    help = "try again; if it goes on, tell the dataset's owner"
-    return Failed("store_failed", fault.reason, help, read=permit.read, entry=permit.recorded.seq)
+    """What of a fault the caller is told: of a store's or a format's, which read and entry it was."""
+    read, entry = permit.read, permit.recorded.seq
+    match fault:
+        case StoreFailed():
+            help = "try again; if it goes on, tell the dataset's owner"
+            return Failed("store_failed", fault.reason, help, read=read, entry=entry)
+        case Unencodable():
+            help = "leave the column out, or accept an Arrow stream"
+            return Failed("bad_request", str(fault), help, read=read, entry=entry)
+        case _:
+            return fault
 
 
 def _headers(parts: Parts, stream: GovernedStream) -> dict[str, str]:

@@ -14,10 +14,10 @@ from authz.errors import StoreFailed
 from policy.errors import MisreadAll
 
 from .app import make_app
-from .arrow import ABORT
 from .logs import set_up_logs
 from .parts import Parts
-from .settings import Settings
+from .response import ABORT
+from .settings import BadSetting, Settings
 from .stores import ACTOR
 from .wiring import started
 
@@ -36,8 +36,7 @@ def serve(settings: Settings) -> None:
     set_up_logs()
     for number in STOPS:
         signal.signal(number, _stop)
-    with started(settings) as parts:
-        listener = _listen(settings.listen)
+    with _listen(settings.listen) as listener, started(settings) as parts:
         config = uvicorn.Config(
             make_app(parts),
             log_config=None,
@@ -48,6 +47,7 @@ def serve(settings: Settings) -> None:
             http=_Protocol,
             h11_max_incomplete_event_size=LARGEST_HEAD,
         )
+        listener.listen(512)
         host, port = listener.getsockname()[:2]
         log.info("serving", address=f"{host}:{port}")
         _Server(config, parts).run(sockets=[listener])
@@ -103,6 +103,10 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(512)
+    try:
+        listener.bind(address)
+    except OSError as fault:
+        listener.close()
+        said = (fault.strerror or "it cannot be used").lower()
+        raise BadSetting(f"`REMIT_LISTEN` {address[0]}:{address[1]}: {said}; name another address") from fault
     return listener

@@ -2,6 +2,7 @@
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,4 +89,8 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _names(value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    names = dict.fromkeys(name.strip() for name in value.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch("[a-z0-9_]+", name):
+            raise BadSetting(f"`REMIT_ATTRIBUTE_CLAIMS`: no condition can name `{name}`: use a-z, 0-9 and _")
+    return tuple(names)

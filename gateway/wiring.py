@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Engine
 
 from audit.alerts import Alerts
-from audit.delivery import Delivery
+from audit.delivery import BadAlertUrl, Delivery
 from audit.engines import engine_for
 from audit.follower import Follower
 from audit.ledger import Ledger
@@ -62,7 +62,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     identity = _identity(settings)
     bundle = _load(settings)
     with ExitStack() as stack:
-        delivery = Delivery(settings.alert_urls)
+        delivery = _delivery(settings)
         stack.callback(delivery.close)
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
@@ -119,6 +119,13 @@ def _parts(
         metrics=Metrics(),
         clock=clock,
     )
+
+
+def _delivery(settings: Settings) -> Delivery:
+    try:
+        return Delivery(settings.alert_urls)
+    except BadAlertUrl as wrong:
+        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from wrong
 
 
 def _identity(settings: Settings) -> Identity:

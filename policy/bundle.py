@@ -8,12 +8,11 @@ from pathlib import Path
 from .catalog import Catalog, load_catalog
 from .engine import Engine
 from .errors import Misread, MisreadAll
-from .looks import with_schema
+from .looks import Look, with_schema
 from .policies import Policies, load_policies
-from .values import ColumnType
 
-Look = Callable[[Catalog], Mapping[str, Mapping[str, ColumnType]]]
-"""Looks into the stores: dataset → column → type."""
+Looking = Callable[[Catalog], Mapping[str, Look]]
+"""Looks into the stores: dataset → column → type, or why the dataset cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def digest_of(policies: bytes, catalog: bytes) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def load_bundle(policies: Path, catalog: Path, look: Look) -> Bundle:
+def load_bundle(policies: Path, catalog: Path, look: Looking) -> Bundle:
     """The bundle that both files make, with what `look` sees in the stores.
 
     Each file is read once, so that what is digested is what was understood. Raises `MisreadAll` where a file

@@ -19,11 +19,15 @@ FITTING = {
 """What `coarse` can say of each type and still take something away."""
 
 
-def with_schema(catalog: Catalog, looks: Mapping[str, Mapping[str, ColumnType]]) -> Catalog:
+Look = Mapping[str, ColumnType] | str
+"""What a look into a store found of one dataset: its columns and their types, or why it cannot be read."""
+
+
+def with_schema(catalog: Catalog, looks: Mapping[str, Look]) -> Catalog:
     """The catalog with every column's type and each dataset's `undeclared`.
 
     `looks` says for each dataset which columns its store has. Raises `MisreadAll` where a declared column is
-    not there, cannot be told from another, or does not fit its `coarse` setting.
+    not there, cannot be told from another, or does not fit its `coarse` setting, and where a dataset cannot be read.
     """
     problems = Problems(catalog.file, catalog.lines)
     datasets = {name: _completed(one, looks.get(name, {}), problems) for name, one in catalog.datasets.items()}
@@ -31,7 +35,14 @@ def with_schema(catalog: Catalog, looks: Mapping[str, Mapping[str, ColumnType]])
     return Catalog(catalog.stores, MappingProxyType(datasets), catalog.file, catalog.lines)
 
 
-def _completed(dataset: Dataset, look: Mapping[str, ColumnType], problems: Problems) -> Dataset:
+def _completed(dataset: Dataset, look: Look, problems: Problems) -> Dataset:
+    if isinstance(look, str):
+        problems.add(("datasets", dataset.name, "location"), look)
+        return dataset
+    happened = look.get(dataset.occurred_at or "", ColumnType.TIMESTAMP)
+    if happened not in (ColumnType.TIMESTAMP, ColumnType.DATE):
+        reason = f"`{dataset.occurred_at}` is {happened.value} in the store: `occurred_at` must be a time or a date"
+        problems.add(("datasets", dataset.name, "occurred_at"), reason)
     columns = {name: replace(one, type=look.get(name, ColumnType.OTHER)) for name, one in dataset.columns.items()}
     undeclared = frozenset(look).difference(columns)
     folded = {name.casefold(): name for name in undeclared}

@@ -29,6 +29,9 @@ MAX_LENGTH = 65_536
 """Characters; a filter that is longer is refused before it is looked at."""
 MAX_DEPTH = 64
 """Levels of brackets and `not`; below this nothing that walks a tree can run out of stack."""
+MAX_TESTS = 1_000
+"""Comparisons, and `in`, `between`, `like` and `is null`: more of them keep a gateway from everybody else's reads."""
+MAX_LITERALS = 5_000
 MAX_DIGITS = 400
 """Of a number, before or after its point: enough for every double, too little to keep a machine busy."""
 _MAX_SPELLING = 500
@@ -102,6 +105,8 @@ class _Parser:
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
         self._next = 0
+        self._tests = 0
+        self._literals = 0
 
     def whole(self) -> Filter:
         filter = self._either(0)
@@ -133,6 +138,9 @@ class _Parser:
         return self._predicate()
 
     def _predicate(self) -> Filter:
+        self._tests += 1
+        if self._tests > MAX_TESTS:
+            raise BadRows(f"a filter has at most {MAX_TESTS} comparisons; read in parts", self._peek().position)
         if self._peek().kind not in ("word", "name"):
             return self._turned()
         column = self._column()
@@ -203,6 +211,9 @@ class _Parser:
                 raise BadRows("nothing compares with null; write `is null` or `is not null`", token.position)
             case _:
                 raise self._refusal(wanted)
+        self._literals += 1
+        if self._literals > MAX_LITERALS:
+            raise BadRows(f"a filter has at most {MAX_LITERALS} literals; read in parts", token.position)
         self._take()
         return Literal(value)
 

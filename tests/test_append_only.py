@@ -96,12 +96,49 @@ def test_a_database_without_the_schema_is_refused(database):
 
 
 def test_a_role_that_could_alter_the_ledger_is_refused(database, owner):
-    with pytest.raises(DatabaseUnfit, match=r"is a superuser and owns `audit_entries` and may change"):
+    with pytest.raises(
+        DatabaseUnfit, match=r"is a superuser and owns `audit_entries`, its schema or the database and may change"
+    ):
         check_fit(database.engine("owner"), embedded=False)
     check_fit(database.engine("owner"), embedded=True)
     owner.execute("GRANT UPDATE (leaf) ON audit_entries TO remit_gateway")
-    with pytest.raises(DatabaseUnfit, match="role may change `audit_entries`, so it could alter the ledger"):
+    with pytest.raises(DatabaseUnfit, match="may change `audit_entries`, so it could alter the ledger"):
         check_fit(database.engine(), embedded=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ALTER DATABASE {database} OWNER TO remit_gateway",
+        "CREATE ROLE {database}_holder; GRANT UPDATE ON audit_entries TO {database}_holder; "
+        "GRANT {database}_holder TO remit_gateway WITH INHERIT FALSE",
+        "GRANT pg_execute_server_program TO remit_gateway",
+        "GRANT pg_write_all_data TO remit_gateway WITH INHERIT FALSE",
+    ],
+)
+def test_a_role_that_could_become_one_that_alters_the_ledger_is_refused(database, owner, path):
+    check_fit(database.engine(), embedded=False)
+    owner.execute(path.format(database=database.name))
+    try:
+        with pytest.raises(DatabaseUnfit, match="could alter the ledger"):
+            check_fit(database.engine(), embedded=False)
+    finally:
+        # Roles are the whole server's, and it is other tests' too.
+        owner.execute(f"ALTER DATABASE {database.name} OWNER TO remit_owner")
+        owner.execute("REVOKE pg_execute_server_program, pg_write_all_data FROM remit_gateway")
+        owner.execute(f"DROP OWNED BY {database.name}_holder" if "holder" in path else "SELECT 1")
+        owner.execute(f"DROP ROLE IF EXISTS {database.name}_holder")
+
+
+def test_rights_that_could_not_be_given_are_no_rights(database, owner):
+    owner.execute(f"CREATE ROLE {database.name}_other LOGIN")
+    try:
+        with pytest.raises(DatabaseUnfit):
+            migrate(database.url(), f"{database.name}_other")
+        with pytest.raises(DatabaseUnfit, match="could alter the ledger"):
+            migrate(database.url("owner"), "remit_owner")
+    finally:
+        owner.execute(f"DROP ROLE {database.name}_other")
 
 
 def test_a_role_that_does_not_exist_is_no_half_made_schema(database):

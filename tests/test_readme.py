@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from policy.scopes import load_scope
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 ALIKE = (
@@ -110,3 +112,8 @@ def test_every_setting_is_in_the_readme() -> None:
 
     for name in {f"REMIT_{field.upper()}" for field in Settings.__slots__} | CLIENT_SIDE:
         assert f"`{name}`" in README, name
+
+
+def test_the_scope_that_the_readme_shows_is_understood() -> None:
+    (text,) = blocks("toml")
+    assert load_scope(text.encode()).of("pointer_events") is not None

@@ -36,10 +36,10 @@ def tamper(database):
         yield connection.execute
 
 
-def wrong(database):
+def wrong(database, *, complete=True):
     verdict = verify(database.url())
     assert not verdict.integrity
-    assert verdict.completeness
+    assert verdict.completeness is complete
     return [(problem.seq, problem.what) for problem in verdict.problems]
 
 
@@ -86,12 +86,12 @@ def test_a_document_that_is_searched_and_was_not_hashed_is_found(database, eight
 
 def test_an_entry_that_is_gone_is_found(database, eight, tamper):
     tamper("DELETE FROM audit_entries WHERE seq IN (1, 4, 5)")
-    assert wrong(database) == [(1, "entry 1 is missing"), (4, "entries 4 to 5 are missing")]
+    assert wrong(database, complete=False) == [(1, "entry 1 is missing"), (4, "entries 4 to 5 are missing")]
 
 
 def test_an_end_that_was_cut_off_is_found(database, eight, tamper):
     tamper("DELETE FROM audit_entries WHERE seq > 6")
-    assert wrong(database) == [(7, "entries 7 to 8 are missing")]
+    assert wrong(database, complete=False) == [(7, "entries 7 to 8 are missing")]
 
 
 def test_entries_in_another_order_are_found(database, eight, tamper):
@@ -129,7 +129,7 @@ def test_a_text_that_is_no_json_any_more_is_found_and_the_rest_is_still_looked_a
     tamper("ALTER TABLE audit_entries ALTER doc DROP EXPRESSION")
     tamper("UPDATE audit_entries SET canonical = '{\"a\":' || repeat('[', 100000) WHERE seq = 2")
     tamper("DELETE FROM audit_entries WHERE seq = 5")
-    assert [seq for seq, _ in wrong(database)] == [2, 2, 5]
+    assert [seq for seq, _ in wrong(database, complete=False)] == [2, 2, 5]
 
 
 def test_a_read_without_an_end_is_missing_only_once_its_gateway_is_gone(database, ledger):

@@ -7,7 +7,7 @@ import typer
 
 from gateway.settings import Settings
 
-from . import terminal
+from . import options, terminal
 
 database = typer.Typer(help="Make or upgrade the tables of a database of your own.", no_args_is_help=True)
 
@@ -38,9 +38,13 @@ def demo(
 def migrate(
     owner: Annotated[str, typer.Option("--database", metavar="OWNER_URL", help="As the owner of the database.")],
     role: Annotated[str, typer.Option(help="The role that the gateway connects as; gets its rights.")],
+    as_json: options.Json = False,
 ) -> None:
     """Makes or upgrades Remit's tables, and gives the gateway's role its rights."""
     from audit.schema import migrate as migrate_schema
 
     migrate_schema(owner, role)
+    if as_json:
+        terminal.print_json({"role": role, "migrated": True})
+        return
     terminal.say(f"the tables are up to date, and `{role}` has its rights")

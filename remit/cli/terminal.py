@@ -68,7 +68,8 @@ def fields(named: Iterable[tuple[str, object]], console: Console) -> None:
 def problem(said: Problem) -> None:
     """Why it did not happen, and what to do next, on standard error."""
     console = notes()
-    console.print(Text(visible(f"{said.code}: {said.detail or said.title}"), style="bold red"), soft_wrap=True)
+    for line in f"{said.code}: {said.detail or said.title}".splitlines():
+        console.print(Text(visible(line), style="bold red"), soft_wrap=True)
     excess = said.excess
     fields([("declared", excess.declared), ("asked", excess.asked)] if excess else [], console)
     fields([("rules", said.rules), ("read", said.read), ("entry", said.entry), ("next", said.help)], console)

@@ -3,7 +3,7 @@
 import shlex
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -70,7 +70,7 @@ def tell(*, keep: bool) -> None:
     began = time.monotonic()
     place = PLACE.absolute()
     _heading(console, "A day of work of 200 employees is made up")
-    rows = stage.set_up(place, datetime.now(UTC).date())
+    rows = stage.set_up(place, _last_working_day(datetime.now(UTC).date()))
     for name, count in rows.items():
         console.print(f"  {name:<22}{count:>10,} rows")
     _heading(console, "`remit serve` starts, on a PostgreSQL of its own")
@@ -89,6 +89,11 @@ def tell(*, keep: bool) -> None:
     else:
         stage.stop(place)
         console.print("Everything was stopped; `make demo KEEP=1` leaves it running, to try by hand.")
+
+
+def _last_working_day(today: date) -> date:
+    days = (today - timedelta(days=back) for back in range(1, 4))
+    return next(day for day in days if day.weekday() < 5)
 
 
 def stop() -> None:

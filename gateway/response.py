@@ -1,7 +1,7 @@
-"""A governed stream as an HTTP answer. One that ends early is never well-formed Arrow, nor well-formed HTTP."""
+"""A governed stream as an HTTP answer. One that ends early is never well-formed HTTP, whatever its format."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import structlog
@@ -11,63 +11,36 @@ from starlette.types import Receive, Scope, Send
 
 from authz.stream import GovernedStream, StreamEnded
 
+from .encodings import Encoder
 from .metrics import Metrics
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 ABORT = "abort"
 """Where the server leaves, in the state of a request, what drops its connection with all that waits to be sent."""
 TICK = 0.5
 """Seconds between two questions whether rows that the client does not take may still go out."""
 
 
-class Encoder:
-    """Arrow IPC, a piece at a time: what was written since the last `take`."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._pieces: list[bytes] = []
-        self._writer = pa.ipc.new_stream(pa.PythonFile(self, mode="w"), schema)
-
-    def write(self, data: bytes) -> int:
-        """Called by Arrow with each piece it made."""
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Called by Arrow; there is nothing behind this to flush."""
-
-    closed = False
-
-    def batch(self, batch: pa.RecordBatch) -> None:
-        """Encode one batch."""
-        self._writer.write_batch(batch)
-
-    def end(self) -> None:
-        """Write the end of the stream; without it no reader takes the stream for whole."""
-        self._writer.close()
-
-    def take(self) -> bytes:
-        """What was encoded since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-
-class ArrowResponse(Response):
+class GovernedResponse(Response):
     """Sends `first` and then what `stream` still gives, ends it with an entry, and breaks the connection if it must."""
 
-    media_type = MEDIA_TYPE
-
     def __init__(
-        self, stream: GovernedStream, first: pa.RecordBatch | None, headers: Mapping[str, str], metrics: Metrics
+        self,
+        stream: GovernedStream,
+        first: pa.RecordBatch | None,
+        encoder: Encoder,
+        headers: Mapping[str, str],
+        metrics: Metrics,
     ) -> None:
         self.status_code = 200
         self.background = None
         self.body = b""
-        self.init_headers({**headers, "Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
+        self.init_headers({**headers, "Content-Type": encoder.content_type, "Cache-Control": "no-store"})
         del self.headers["content-length"]
         self._stream = stream
         self._first = first
+        self._encoder = encoder
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,17 +61,13 @@ class ArrowResponse(Response):
 
     async def _send_rows(self, send: Send, hung_up: "asyncio.Future[None]") -> str:
         """Send every row; returns what ended the stream early, or nothing."""
-        encoder = Encoder(self._stream.schema)
-        batch = self._first
+        pieces = self._pieces()
         try:
-            while batch is not None:
-                await run_in_threadpool(encoder.batch, batch)
-                await self._send(send, encoder)
+            while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+                await self._send(send, piece)
                 if hung_up.done():
                     return "client"
-                batch = await run_in_threadpool(self._stream.next_batch)
-            encoder.end()
-            await self._send(send, encoder)
+            await self._send(send, self._encoder.end())
         except StreamEnded as ended:
             return ended.ended_by
         except Exception as fault:  # noqa: BLE001  # whatever broke, the stream ends here and its end is written
@@ -106,9 +75,20 @@ class ArrowResponse(Response):
             return "fault"
         return ""
 
-    async def _send(self, send: Send, encoder: Encoder) -> None:
+    def _pieces(self) -> Iterator[bytes]:
+        """The beginning and every row, encoded; before each piece it is asked whether it may still leave."""
+        yield self._encoder.begin()
+        batch = self._first
+        while batch is not None:
+            for piece in self._encoder.rows(batch):
+                self._stream.confirm()
+                yield piece
+            batch = self._stream.next_batch()
+
+    async def _send(self, send: Send, data: bytes) -> None:
         """Send what was encoded; while the client does not take it, ask again and again whether it may have it."""
-        data = encoder.take()
+        if not data:
+            return
         sending = asyncio.ensure_future(send({"type": "http.response.body", "body": data, "more_body": True}))
         try:
             while not (await asyncio.wait({sending}, timeout=TICK))[0]:
