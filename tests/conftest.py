@@ -12,12 +12,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from service import Service, serving
 from sqlalchemy import Engine
 
 from audit.engines import engine_for
 from audit.postgres import GATEWAY, Embedded, Role
 from audit.schema import migrate
+
+# A slow machine is no failure: nothing here asserts on a time.
+settings.register_profile("remit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("remit")
 
 TEMPLATE = "remit_template"
 NUMBERS = itertools.count(1)

@@ -247,12 +247,14 @@ def test_every_look_at_the_trail_is_in_the_trail(service: Service) -> None:
 
 def test_following_the_trail_does_not_feed_on_itself(service: Service) -> None:
     last = service.entries()[0]["seq"]
-    for _ in range(3):
+    for _ in range(50):
+        # Alerting may still write of what other tests did; following itself must come to rest.
         page = service.call("GET", f"/v1/audit/entries?after={last}", "sam").json()
+        if not page["items"]:
+            break
         last = int(page["next"])
-    before = last
-    page = service.call("GET", f"/v1/audit/entries?after={last}", "sam").json()
-    assert page == {"items": [], "next": str(before)}
+        assert not [each for each in page["items"] if "followed_after" in str(each["details"])]
+    assert page["items"] == []
 
 
 def test_the_catalogue_tells_everybody_who_is_known_what_they_would_see_and_why(service: Service) -> None:

@@ -272,7 +272,7 @@ def _deep() -> str:
     "make",
     [
         _deep,
-        lambda: "(" * 64 + " or ".join(f"int32 = {n}" for n in range(1500)) + ")" * 64,
+        lambda: "(" * 64 + " or ".join(f"int32 = {n}" for n in range(1000)) + ")" * 64,
         lambda: f"int64 in ({', '.join(map(str, range(3000)))})",
         lambda: f"text in ({', '.join(repr(str(n)) for n in range(2000))})",
         lambda: f"d10_2 in ({', '.join(map(str, range(300)))})",

@@ -1,0 +1,104 @@
+"""What was measured, as lines to read, as a page to keep and as JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from .contest import Goal, Result
+
+PROFILED = "The reasons are from profiles taken on 2026-11-21; a figure that has changed since may have another."
+HEAD = ("what", "against", "goal", "measured", "verdict", "ours", "theirs")
+
+
+def line(result: Result) -> str:
+    """One result for a terminal."""
+    _, _, goal, measured, verdict, ours, theirs = _cells(result)
+    return f"{_name(result)}\n    goal {goal}, measured {measured}: {verdict} ({ours}; {theirs})"
+
+
+def write(folder: Path, results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> None:
+    """Writes `results.md` and `results.json` into `folder`."""
+    (folder / "results.md").write_text(page(results, machine, at))
+    document = {"at": at.isoformat(), "machine": machine, "results": [_record(result) for result in results]}
+    (folder / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> str:
+    """`results.md`."""
+    rows = [_row(HEAD), _row("---" for _ in HEAD), *(_row(_cells(result)) for result in results)]
+    how = [f"- **{_name(result)}**: {result.contest.how}." for result in results]
+    missed = [
+        f"- **{_name(result)}**: {_verdict(result)}. {result.contest.cause}".rstrip()
+        for result in results
+        if result.is_reached is False
+    ]
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            f"Made by `make bench` on {at:%Y-%m-%d %H:%M} UTC; `results.json` has every round. Each ratio is the",
+            "median of the ratios of rounds taken in turns with the opponent, on the same machine, with the same",
+            "durability and the real indexes; in brackets the least and the greatest. Rates are means over the rounds.",
+            "",
+            *rows,
+            "",
+            "## The machine",
+            "",
+            *(f"- {name}: {value}" for name, value in machine.items()),
+            "",
+            "## How",
+            "",
+            *how,
+            *(["", "## Not reached, and why", "", PROFILED, "", *missed] if missed else []),
+            "",
+        ]
+    )
+
+
+def _row(cells: "Sequence[str] | map[str]") -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    contest = result.contest
+    names = (contest.what, contest.against, _goal(contest.goal))
+    if result.ratio is None:
+        return (*names, "–", f"not measured: {contest.missing}", "–", "–")
+    ours, theirs = (f"{len(times) / sum(times):,.0f} {contest.unit}/s" for times in zip(*result.rounds, strict=True))
+    ratios = sorted(result.ratios)
+    measured = f"{_times(result.ratio)} ({_times(ratios[0])} to {_times(ratios[-1])})"
+    return (*names, measured, _verdict(result), ours, theirs)
+
+
+def _name(result: Result) -> str:
+    return f"{result.contest.what}, against {result.contest.against}"
+
+
+def _goal(goal: Goal) -> str:
+    return "–" if goal.bound is None else f"{'≤' if goal.of == 'time' else '≥'} {goal.bound:,g} × the {goal.of}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} ×" if ratio >= 100 else f"{ratio:.2f} ×"
+
+
+def _verdict(result: Result) -> str:
+    if result.ratio is None or result.is_reached is None:
+        return "no goal"
+    return "reached" if result.is_reached else f"not reached, by {result.contest.goal.missing(result.ratio):.0%}"
+
+
+def _record(result: Result) -> dict[str, object]:
+    contest = result.contest
+    return {
+        "what": contest.what,
+        "against": contest.against,
+        "goal": asdict(contest.goal),
+        "unit": contest.unit,
+        "ratio": result.ratio,
+        "reached": result.is_reached,
+        "missing": contest.missing or None,
+        "seconds": [{"ours": ours, "theirs": theirs} for ours, theirs in result.rounds],
+    }
