@@ -18,7 +18,6 @@ from policy.errors import MisreadAll
 from policy.values import Pause
 
 from .bundles import BundleStore
-from .errors import StoreFailed
 from .pauses import PauseStore
 
 log = structlog.get_logger()
@@ -48,7 +47,7 @@ class State:
 class Control:
     """Holds the `State`; whoever decides takes it, and the ledger refuses what was decided under an older epoch.
 
-    `load` reads the files anew; it raises `MisreadAll` or `StoreFailed`.
+    `load` reads the files anew; it raises `MisreadAll`.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Control:
         with self._reloading:
             try:
                 bundle = self._load()
-            except (MisreadAll, StoreFailed) as wrong:
+            except MisreadAll as wrong:
                 self._ledger.append(_refused(wrong, actor, self._state.bundle.digest))
                 raise
             self.activate(bundle, actor=actor)
@@ -139,7 +138,7 @@ class Control:
         """The bundle that another gateway put in force, if the files here have become the same."""
         try:
             bundle = self._load()
-        except (MisreadAll, StoreFailed) as wrong:
+        except MisreadAll as wrong:
             log.error("bundle_in_force_not_understood", problem=str(wrong).splitlines()[0])
             return None
         if bundle.digest != digest:
@@ -148,8 +147,8 @@ class Control:
         return bundle
 
 
-def _refused(wrong: MisreadAll | StoreFailed, actor: str, digest: str) -> Entry:
-    problems = [str(each) for each in wrong.problems] if isinstance(wrong, MisreadAll) else [str(wrong)]
+def _refused(wrong: MisreadAll, actor: str, digest: str) -> Entry:
+    problems = [str(each) for each in wrong.problems]
     details: dict[str, Json] = {"problems": problems[:MOST_PROBLEMS], "in_all": len(problems)}
     return Entry(Kind.POLICY_REFUSED, actor=actor, digest=digest, details=details)
 

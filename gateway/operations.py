@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.errors import AuditError
-from authz.errors import StoreFailed
 from policy.errors import MisreadAll
 from policy.values import Action, Principal
 
@@ -60,7 +59,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         unwrap(parts.oversight.may(who, POLICY, Action.ADMINISTER))
         try:
             return Reloaded(digest=parts.reload(who.name))
-        except (MisreadAll, StoreFailed) as wrong:
+        except MisreadAll as wrong:
             raise Failed("bad_request", str(wrong), "mend the files and reload; what was in force still is") from None
 
     @router.get("/healthz")

@@ -33,7 +33,6 @@ class Parts:
     """The parts of one gateway."""
 
     settings: Settings
-    instance: str
     engine: Engine
     ledger: Ledger
     control: Control

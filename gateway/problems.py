@@ -1,7 +1,5 @@
 """Errors as people get them: RFC 9457 problem documents."""
 
-from collections.abc import Mapping
-
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -99,7 +97,7 @@ def not_recorded(detail: str = "the audit ledger cannot be written, so nothing i
     )
 
 
-def answer(failed: Failed, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def answer(failed: Failed) -> JSONResponse:
     """The problem as a response."""
     more = {"WWW-Authenticate": "Bearer"} if failed.status == 401 else {}
     if failed.status == 503:
@@ -108,5 +106,5 @@ def answer(failed: Failed, headers: Mapping[str, str] | None = None) -> JSONResp
         failed.problem.model_dump(exclude_none=True),
         status_code=failed.status,
         media_type="application/problem+json",
-        headers={**more, **(headers or {})},
+        headers=more,
     )

@@ -10,7 +10,6 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from authz.errors import StoreFailed
 from policy.errors import MisreadAll
 
 from .app import make_app
@@ -92,7 +91,7 @@ class _Server(uvicorn.Server):
 def _reload(parts: Parts) -> None:
     try:
         log.info("reloaded", digest=parts.reload(ACTOR))
-    except (MisreadAll, StoreFailed) as wrong:
+    except MisreadAll as wrong:
         log.error("reload_refused", problems=str(wrong).splitlines()[:20])
     except Exception as fault:
         log.error("reload_failed", fault=type(fault).__name__)

@@ -1,12 +1,13 @@
 """Settings, read once from the environment; one that is not understood stops the start with its name."""
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from policy.tables import closest
 
 CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN"}
 """Settings of the command line and the Python client; the gateway passes over them."""
@@ -40,8 +41,8 @@ class Settings:
         given = {name: value for name, value in environment.items() if name.startswith("REMIT_")}
         known = {f"REMIT_{field.upper()}" for field in cls.__slots__} | CLIENT_SIDE
         for name in sorted(given.keys() - known):
-            near = difflib.get_close_matches(name, known, n=1)
-            raise BadSetting(f"unknown setting `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+            near = closest(name, known)
+            raise BadSetting(f"unknown setting `{name}`" + (f"; did you mean `{near}`?" if near else ""))
         return cls(
             home=Path(given.get("REMIT_HOME") or ".remit").absolute(),
             database_url=_database(given.get("REMIT_DATABASE_URL", "")),

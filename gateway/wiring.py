@@ -56,8 +56,7 @@ def utc_now() -> datetime:
 def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
     """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
 
-    Raises `BadSetting`, `MisreadAll` or `StoreFailed` (files), `DatabaseUnfit`, `KeysUnfit` or `BadAlertUrl` where
-    it must not start.
+    Raises `BadSetting`, `MisreadAll` (files), `DatabaseUnfit` or `KeysUnfit` where it must not start.
     """
     identity = _identity(settings)
     bundle = _load(settings)
@@ -100,7 +99,6 @@ def _parts(
     alerts = Alerts(engine, ledger, clock=clock)
     return Parts(
         settings=settings,
-        instance=instance,
         engine=engine,
         ledger=ledger,
         control=control,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from math import isinf
 
 from .errors import BadRows, UnknownColumn
 from .rows_tree import And, Between, ColumnRef, Comparison, Filter, In, IsNull, Like, Literal, Not, Or, Value
+from .tables import closest
 from .values import ColumnType
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -48,8 +48,7 @@ def typed(filter: Filter, types: Mapping[str, ColumnType]) -> Filter:
 
 def _with_type(column: ColumnRef, types: Mapping[str, ColumnType]) -> ColumnRef:
     if column.name not in types:
-        near = get_close_matches(column.name, types, n=1)
-        raise UnknownColumn(column.name, near[0] if near else None)
+        raise UnknownColumn(column.name, closest(column.name, types))
     return replace(column, type=types[column.name])
 
 
