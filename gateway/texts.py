@@ -111,6 +111,9 @@ def _cast(column: pa.Array) -> pa.Array:
 
 def _float(column: pa.Array) -> pa.Array:
     text = column.cast(TEXT)
+    zero = pc.equal(text, "-0")
+    if pc.any(zero, min_count=0).as_py():  # most readers of JSON take `-0` for an integer, which has no sign
+        text = pc.if_else(zero, pa.scalar("-0.0", TEXT), text)
     if pc.all(pc.is_finite(column), min_count=0).as_py():
         return text
     text = pc.replace_substring(text, "inf", "Infinity")

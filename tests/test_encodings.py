@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from service import HTTP, LONG_ROWS, Service
 
@@ -167,6 +167,7 @@ def test_the_ends_of_each_integer_type_are_exact(type: pa.DataType, signed: bool
 
 
 @given(columns(floats))
+@example([-0.0, 0.0, 1.0, None])
 def test_floats_come_back_exactly_and_negative_ones_stay_numbers(numbers: list[float | None]) -> None:
     batch = batch_of(numbers, pa.float64())
     found = [None if cell == "" else float(cell) for cell in raw_cells(batch)]
