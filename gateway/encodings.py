@@ -1,51 +1,25 @@
-"""Rows as bytes: Arrow, CSV and newline-delimited JSON.
+"""Rows as bytes: Arrow, Parquet, CSV and newline-delimited JSON.
 
-Only Arrow has an end of its own. A CSV or NDJSON answer that was cut between two lines looks like a whole one: that it
-ended early shows in HTTP alone, whose last chunk is missing. Whoever keeps such rows has to ask their HTTP client
-whether the answer ended as it should (curl exits with 18).
+Only Arrow and Parquet have an end of their own. A CSV or NDJSON answer that was cut between two lines looks like a
+whole one: that it ended early shows in HTTP alone, whose last chunk is missing. Whoever keeps such rows has to ask
+their HTTP client whether the answer ended as it should (curl exits with 18).
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .encoder import Encoder, Unencodable, parts
+from .parquet import ParquetEncoder
 from .texts import TEXT, NoText, extent, joined, objects, plain, unwrapped
-
-PIECE = 2_000_000
-"""Bytes of Arrow data that are turned into text at once, about; so memory does not depend on how wide rows are."""
 
 _EXECUTED = r"\A[\p{Z}\p{C}\x{fffe}\x{ffff}]*[=+\-@\t\r\n＝＋－＠﹦﹢﹣﹫−]"
 """What a spreadsheet may take for the start of a formula, behind what it may skip: white space and what is unseen."""
 
 _BARE = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
 """What stands in CSV without quotes, and with no guard: none of its values can call or name anything."""
-
-
-class Unencodable(Exception):
-    """A column's type has no place in the format."""
-
-    def __init__(self, column: str, type: str, content_type: str) -> None:
-        super().__init__(f"column `{column}` cannot be given as {content_type.partition(';')[0]}: it is {type}")
-
-
-class Encoder(Protocol):
-    """One answer as bytes: `begin`, then `rows` for each batch, then `end`. One thread at a time."""
-
-    content_type: ClassVar[str]
-
-    def __init__(self, schema: pa.Schema) -> None:
-        """Raises `Unencodable`."""
-
-    def begin(self) -> bytes:
-        """What stands before the rows."""
-
-    def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
-        """The rows, in pieces."""
-
-    def end(self) -> bytes:
-        """What stands behind the rows, if anything: nothing but this may tell that they are all there."""
 
 
 class ArrowEncoder:
@@ -105,7 +79,7 @@ class CsvEncoder:
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """Whole lines."""
-        for part in _parts(batch):
+        for part in parts(batch):
             yield _line_of([_cell(column) for column in part.columns])
 
     def end(self) -> bytes:
@@ -128,7 +102,7 @@ class NdjsonEncoder:
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """Whole lines."""
-        for part in _parts(batch):
+        for part in parts(batch):
             yield _bytes_of(objects(self._names, part.columns, "\n"))
 
     def end(self) -> bytes:
@@ -137,7 +111,7 @@ class NdjsonEncoder:
 
 
 ENCODERS: dict[str, type[Encoder]] = {
-    encoder.content_type: encoder for encoder in (ArrowEncoder, CsvEncoder, NdjsonEncoder)
+    encoder.content_type: encoder for encoder in (ArrowEncoder, ParquetEncoder, CsvEncoder, NdjsonEncoder)
 }
 """Every format on offer by its content type; the first is what whoever takes anything gets."""
 
@@ -149,13 +123,6 @@ def _check(encoder: Encoder, schema: pa.Schema) -> None:
             plain(pa.array([], field.type))
         except (NoText, pa.ArrowException) as wrong:
             raise Unencodable(field.name, str(field.type), encoder.content_type) from wrong
-
-
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch in parts of about `PIECE` bytes."""
-    rows = max(1, PIECE * batch.num_rows // max(1, batch.nbytes))
-    for first in range(0, batch.num_rows, rows):
-        yield batch.slice(first, rows)
 
 
 def _cell(column: pa.Array) -> pa.Array:

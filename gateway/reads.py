@@ -18,7 +18,8 @@ from policy.rows import render
 from policy.values import Principal, ReadRequest
 
 from .accept import chosen
-from .encodings import ENCODERS, Encoder, Unencodable
+from .encoder import Encoder, Unencodable
+from .encodings import ENCODERS
 from .parts import Parts
 from .problems import Failed, Sides, not_recorded, refused
 from .response import GovernedResponse

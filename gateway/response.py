@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from authz.stream import GovernedStream, StreamEnded
 
-from .encodings import Encoder
+from .encoder import Encoder
 from .metrics import Metrics
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class GovernedResponse(Response):
                 await self._send(send, piece)
                 if hung_up.done():
                     return "client"
-            await self._send(send, self._encoder.end())
+            await self._send(send, await run_in_threadpool(self._last))
         except StreamEnded as ended:
             return ended.ended_by
         except Exception as fault:  # noqa: BLE001  # whatever broke, the stream ends here and its end is written
@@ -84,6 +84,12 @@ class GovernedResponse(Response):
                 self._stream.confirm()
                 yield piece
             batch = self._stream.next_batch()
+
+    def _last(self) -> bytes:
+        """The end, which may hold rows too."""
+        last = self._encoder.end()
+        self._stream.confirm()
+        return last
 
     async def _send(self, send: Send, data: bytes) -> None:
         """Send what was encoded; while the client does not take it, ask again and again whether it may have it."""

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from service import HTTP, LONG_ROWS, Service
 
 from gateway.accept import chosen
-from gateway.encodings import ENCODERS, PIECE, ArrowEncoder, CsvEncoder, Encoder, NdjsonEncoder, Unencodable
+from gateway.encoder import PIECE, Encoder, Unencodable
+from gateway.encodings import ENCODERS, ArrowEncoder, CsvEncoder, NdjsonEncoder
 
-ARROW, CSV, NDJSON = ENCODERS
+ARROW, PARQUET, CSV, NDJSON = ENCODERS
 TRIGGERS = "=+-@＝＋－＠﹦﹢﹣﹫−"
 
 # What is not assigned yet differs between the versions of Unicode that Python and Arrow know.
@@ -364,8 +365,9 @@ def test_a_type_without_text_is_told_before_any_row() -> None:
 
 
 def test_formats_have_the_names_of_their_registrations() -> None:
-    assert (ARROW, CSV, NDJSON) == (
+    assert (ARROW, PARQUET, CSV, NDJSON) == (
         "application/vnd.apache.arrow.stream",
+        "application/vnd.apache.parquet",
         "text/csv; charset=utf-8; header=present",
         "application/x-ndjson",
     )
@@ -391,7 +393,9 @@ def test_formats_have_the_names_of_their_registrations() -> None:
         ("application/*;q=0.1, */*;q=0.2", CSV),
         # the most precise range says how much a format is wanted, none at all included
         ("text/csv;q=0, */*", ARROW),
-        (f"{ARROW};q=0, application/*", NDJSON),
+        (f"{ARROW};q=0, application/*", PARQUET),
+        ("application/vnd.apache.parquet, */*;q=0.1", PARQUET),
+        ("application/parquet", None),
         ("text/csv;header=present;q=0.1, text/csv;q=1, application/x-ndjson;q=0.5", NDJSON),
         ("*/*;q=0", None),
         ("text/csv;q=0.000", None),
@@ -477,7 +481,7 @@ def test_a_format_that_is_not_offered_is_told_what_is_and_nothing_is_decided(ser
     response = ask(service, "application/json, text/csv;q=0", grant=grant)
     assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
     assert response.json()["code"] == "bad_request"
-    assert all(name in response.json()["help"] for name in (ARROW, "text/csv", NDJSON))
+    assert all(name in response.json()["help"] for name in (ARROW, PARQUET, "text/csv", NDJSON))
     assert "read" not in response.json()
     assert not [each for each in service.entries(grant=grant) if each["kind"].startswith("read.")]
 

@@ -1,0 +1,41 @@
+"""What every format is to the answer that carries it."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Protocol
+
+import pyarrow as pa
+
+PIECE = 2_000_000
+"""Bytes of Arrow data that are encoded at once, about; so memory does not depend on how wide rows are."""
+
+
+class Unencodable(Exception):
+    """A column's type has no place in the format."""
+
+    def __init__(self, column: str, type: str, content_type: str) -> None:
+        super().__init__(f"column `{column}` cannot be given as {content_type.partition(';')[0]}: it is {type}")
+
+
+class Encoder(Protocol):
+    """One answer as bytes: `begin`, then `rows` for each batch, then `end`. One thread at a time."""
+
+    content_type: ClassVar[str]
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Raises `Unencodable`."""
+
+    def begin(self) -> bytes:
+        """What stands before the rows."""
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
+        """The rows, in pieces; the last ones may wait for more."""
+
+    def end(self) -> bytes:
+        """The rows that still wait and what stands behind them: nothing but this may tell that they are all there."""
+
+
+def parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in parts of about `PIECE` bytes."""
+    rows = max(1, PIECE * batch.num_rows // max(1, batch.nbytes))
+    for first in range(0, batch.num_rows, rows):
+        yield batch.slice(first, rows)
