@@ -1,19 +1,27 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
-from .answers import Compared, Problem
+from .answers import Alert, Check, Compared, Dataset, Grant, Line, Page, Problem, Reloaded
 from .client import Client, connect
-from .errors import BrokenStream, GatewayFault, Misuse, Refused, RemitError, Unreachable
+from .errors import BrokenStream, GatewayFault, Misuse, NotInstalled, Refused, RemitError, Unreachable
 from .rows import Receipt, RowReader
 
 __all__ = [
+    "Alert",
     "BrokenStream",
+    "Check",
     "Client",
     "Compared",
+    "Dataset",
     "GatewayFault",
+    "Grant",
+    "Line",
     "Misuse",
+    "NotInstalled",
+    "Page",
     "Problem",
     "Receipt",
     "Refused",
+    "Reloaded",
     "RemitError",
     "RowReader",
     "Unreachable",

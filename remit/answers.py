@@ -103,6 +103,11 @@ class Grant:
     assessment: str | None = None
     datasets: Mapping[str, GrantedDataset] = field(default_factory=dict)
 
+    @property
+    def rows_left(self) -> int | None:
+        """How many rows may still be read under it; None where it has no budget."""
+        return None if self.max_rows is None else max(0, self.max_rows - self.rows_used)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedColumn:

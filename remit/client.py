@@ -28,16 +28,22 @@ def connect(url: str | None = None, *, token: str | None = None, timeout: float 
 
     `timeout` is the number of seconds without a byte after which an answer counts as lost. Nothing is sent yet;
     raises `Misuse` where the address or the token cannot be used.
+
+    >>> import remit
+    >>> with remit.connect(url, token=token) as client:
+    ...     client.read("events", columns=["who", "x"], rows="x < 500").read_all().num_rows
+    500
     """
     address = url or os.environ.get("REMIT_URL") or DEFAULT_URL
     return Client(Connection(address, token or os.environ.get("REMIT_TOKEN") or None, timeout))
 
 
 class Client:
-    """What one principal can ask of one gateway; may be shared between threads.
+    """What one principal can ask of one gateway; may be shared between threads, not between processes.
 
     Every method raises `Refused` where the gateway says no, `Unreachable` where nothing answers and `GatewayFault`
-    where the gateway cannot do it.
+    where the gateway cannot do it. Where no connection came about it is tried twice more, and so is a question that
+    changes nothing whose connection broke. A read is never asked again: it may have charged a budget unheard.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -55,7 +61,16 @@ class Client:
     ) -> RowReader:
         """The rows, as a `pyarrow.RecordBatchReader`; columns left out are all of the grant's.
 
-        `rows` is a filter in the row language. A stream that ends early raises `BrokenStream` from the reader.
+        `rows` is a filter in the row language, `limit` the most rows to read, `purpose` the grant's where it is left
+        out, `grant` the first of the caller's that permits it. A stream that ends early raises `BrokenStream` from
+        the reader.
+
+        >>> reader = client.read("events", columns=["who", "x"], rows="x < 500", limit=10)
+        >>> reader.read_all().num_rows
+        10
+        >>> client.read("events", columns=["screen"])
+        Traceback (most recent call last):
+        remit.errors.Refused: beyond_columns: columns outside the scope: screen; ...
         """
         asked = _ask(dataset, columns, rows, limit, purpose, grant)
         return RowReader(self._connection.stream("/v1/reads", asked))
@@ -70,19 +85,38 @@ class Client:
         purpose: str | None = None,
         grant: str | None = None,
     ) -> Check:
-        """What `read` would get, and why; nothing is read, and that it was asked is recorded."""
+        """What `read` would get, and why; nothing is read, and that it was asked is recorded.
+
+        >>> found = client.check("events", columns=["who", "x"], rows="x < 500")
+        >>> found.decision, [(column.name, column.treatment) for column in found.columns]
+        ('allow', [('who', 'pseudonym'), ('x', 'clear')])
+        >>> client.check("events", columns=["screen"]).code
+        'beyond_columns'
+        """
         return self._connection.post("/v1/reads:check", _ask(dataset, columns, rows, limit, purpose, grant), _CHECK)
 
     def datasets(self) -> Iterator[Dataset]:
-        """Every dataset of the catalogue, with what the caller would get of each column."""
+        """Every dataset of the catalogue, with what the caller would get of each column.
+
+        >>> [dataset.name for dataset in client.datasets()]
+        ['events', 'long', 'nobodys']
+        """
         return self._every("/v1/datasets", _DATASETS)
 
     def dataset(self, name: str) -> Dataset:
-        """One dataset of the catalogue."""
+        """One dataset of the catalogue.
+
+        >>> [(column.name, column.treatment) for column in client.dataset("events").columns][:2]
+        [('who', 'pseudonym'), ('at', 'clear')]
+        """
         return self._connection.get(f"/v1/datasets/{_segment(name)}", _DATASET)
 
     def grants(self, *, everybody: bool = False) -> Iterator[Grant]:
-        """The caller's grants, newest first; everybody's, for who may administer them, with `everybody`."""
+        """The caller's grants, newest first; everybody's, for who may administer them, with `everybody`.
+
+        >>> [(grant.status, list(grant.datasets), grant.max_rows) for grant in client.grants()]
+        [('active', ['events'], 100000)]
+        """
         return self._every("/v1/grants", _GRANTS, everybody="true" if everybody else None)
 
     def add_grant(self, scope: Mapping[str, object]) -> Grant:
@@ -139,6 +173,9 @@ class Client:
 
     def __enter__(self) -> Self:
         return self
+
+    def __repr__(self) -> str:
+        return f"<remit.Client of {self._connection.url}>"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()

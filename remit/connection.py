@@ -1,6 +1,7 @@
 """One door to the gateway: HTTP in, values or the errors of `remit.errors` out. Only this module imports httpx2."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import TypeVar
@@ -15,6 +16,8 @@ from .errors import BrokenStream, GatewayFault, Misuse, Refused, Unreachable
 T = TypeVar("T")
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 CONNECT_SECONDS = 5.0
+WAITS = (0.1, 0.5)
+"""Seconds before what may be asked again is asked again."""
 _PROBLEM = TypeAdapter(Problem)
 
 
@@ -23,6 +26,9 @@ class Connection:
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
         address = _address(url)
+        if not timeout > 0:
+            raise Misuse(f"`{timeout}` is no timeout; name a number of seconds above 0")
+        self.url = _place(address)
         if token is not None and address.scheme != "https" and not _is_loopback(address.host):
             raise Misuse(f"`{url}` is not encrypted, and a token would go over it in the clear; write it as https://")
         headers = {"accept-encoding": "identity"}
@@ -35,6 +41,8 @@ class Connection:
             # a proxy of the environment has no business between two processes of one machine
             trust_env=not _is_loopback(address.host),
         )
+        self.close = finalize(self, self._http.close)
+        """Closes every connection, also those of readers that are still open."""
 
     def get(self, path: str, shape: TypeAdapter[T], **query: str | int | None) -> T:
         """The answer to GET; parameters that are None are left out."""
@@ -51,16 +59,12 @@ class Connection:
         request.headers["accept"] = ARROW_STREAM
         response = self._send(request, stream=True)
         if response.status_code == 200 and _media_type(response) == ARROW_STREAM:
-            return ArrowBody(response)
+            return ArrowBody(response, self)
         try:
             response.read()
         except httpx2.HTTPError as error:
             raise Unreachable(f"the gateway at `{request.url.host}` stopped in the middle of its answer") from error
         raise _failure(response)
-
-    def close(self) -> None:
-        """Closes every connection, also those of readers that are still open."""
-        self._http.close()
 
     def _request(
         self,
@@ -87,12 +91,17 @@ class Connection:
             raise _not_remit(response) from error
 
     def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
+        for wait in WAITS:
+            try:
+                return self._http.send(request, stream=stream)
+            except httpx2.HTTPError as error:
+                if not _may_be_repeated(request, error):
+                    raise _unreachable(request, error) from error
+            time.sleep(wait)
         try:
             return self._http.send(request, stream=stream)
         except httpx2.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            where = f"{request.url.scheme}://{request.url.netloc.decode()}"
-            raise Unreachable(f"no answer from `{where}`: {reason}; is `remit serve` running?") from error
+            raise _unreachable(request, error) from error
 
 
 class ArrowBody:
@@ -104,11 +113,14 @@ class ArrowBody:
 
     closed = False
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, connection: Connection) -> None:
+        self._connection = connection  # whoever dropped the client may still read
         self.headers: Mapping[str, str] = response.headers
         self._chunks: Iterator[bytes] = response.iter_bytes()
         self._rest = memoryview(b"")
         self._continued = False
+        self.taken = 0
+        """Bytes that were read so far."""
         self.close = finalize(self, response.close)
 
     def readable(self) -> bool:
@@ -128,6 +140,7 @@ class ArrowBody:
             missing -= len(part)
             parts.append(part)
         found = b"".join(parts)
+        self.taken += size
         if size == 4:
             self._look_for_the_end(found)
         return found
@@ -161,6 +174,11 @@ def _address(url: str) -> httpx2.URL:
     return address
 
 
+def _place(url: httpx2.URL) -> str:
+    """Where it leads, without a name or a password that may stand in it."""
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
 def _usable(token: str) -> str:
     if not token.isascii() or not token.isprintable() or " " in token or not token:
         # the token itself is never shown: this message may end up in a log
@@ -173,6 +191,22 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _may_be_repeated(request: httpx2.Request, error: httpx2.HTTPError) -> bool:
+    """Whether nothing was sent, or nothing can have been changed: a read may have charged its budget unheard."""
+    if isinstance(error, httpx2.ConnectError):
+        return True
+    return request.method == "GET" and isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
+
+
+def _unreachable(request: httpx2.Request, error: httpx2.HTTPError) -> Unreachable:
+    reason = str(error) or type(error).__name__
+    where = _place(request.url)
+    if request.method == "GET" or isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+        return Unreachable(f"no answer from `{where}`: {reason}; is `remit serve` running?")
+    heard = "it may have been done all the same, so look before you ask again (`remit grants list`)"
+    return Unreachable(f"no answer from `{where}`: {reason}; {heard}")
 
 
 def _media_type(response: httpx2.Response) -> str:

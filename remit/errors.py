@@ -5,7 +5,8 @@ RemitError
 ├── Unreachable    nothing answered at the address
 ├── Refused        the gateway said no: which line of the decision table, and what to do next
 ├── GatewayFault   the gateway could not do it, or what answered is no gateway
-└── BrokenStream   the rows stopped before their end: what arrived is not the answer
+├── BrokenStream   the rows stopped before their end: what arrived is not the answer
+└── NotInstalled   the library that a method gives its answer with is not there; an ImportError too
 """
 
 from .answers import Compared, Problem
@@ -25,6 +26,10 @@ class Unreachable(RemitError):
 
 class BrokenStream(RemitError):
     """The rows stopped before their end, so what arrived of them is not the answer."""
+
+
+class NotInstalled(RemitError, ImportError):
+    """The library that a method gives its answer with is not installed; the rows are not touched."""
 
 
 class Refused(RemitError):

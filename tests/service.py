@@ -104,8 +104,9 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "una": Person(("research.ml",)),
     "max": Person(("research.ml",), {"privacy_training": "current"}),
     "lea": Person(("research.ml",), {"privacy_training": "current"}),
+    "kim": Person(("research.ml",), {"privacy_training": "current"}),
 }
-"""ana, max and lea are trained researchers, una lacks the attribute, bob is an outsider; sam, olga and eve oversee."""
+"""ana, max, lea and kim are trained researchers, una lacks the attribute, bob is an outsider; the others oversee."""
 
 
 def make_data(folder: Path) -> None:

@@ -63,11 +63,11 @@ def arrow_stream(*batches: pa.RecordBatch) -> bytes:
 class Wire:
     """Answers each call from the list given for its method and path, the last one again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.asked: list[Asked] = []
         self.hung_up = Event()
         self._answers: dict[tuple[str, str], list[Answer]] = {}
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.wire = self
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
