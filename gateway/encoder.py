@@ -34,6 +34,28 @@ class Encoder(Protocol):
         """The rows that still wait and what stands behind them: nothing but this may tell that they are all there."""
 
 
+class Sink:
+    """Where pyarrow writes to, as it wants a file to be."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        """Called by Arrow with each piece it made."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing behind this to flush."""
+
+    def taken(self) -> bytes:
+        """All that was written since this was last asked."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
 def parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The batch in parts of about `PIECE` bytes."""
     rows = max(1, PIECE * batch.num_rows // max(1, batch.nbytes))

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pyarrow as pa
 from pyarrow import parquet
 
-from .encoder import Unencodable, parts
+from .encoder import Sink, Unencodable, parts
 from .texts import unwrapped
 
 GROUP_ROWS = 262_144
@@ -25,7 +25,7 @@ class ParquetEncoder:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = pa.schema([_plain(field) for field in schema])
-        self._sink = _Sink()
+        self._sink = Sink()
         self._writer = _writer(self._sink, self._schema)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
@@ -64,27 +64,7 @@ class ParquetEncoder:
         return self._sink.taken()
 
 
-class _Sink:
-    """Where pyarrow writes to, as it wants a file to be."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """There is nothing behind this to flush."""
-
-    def taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-
-def _writer(sink: _Sink, schema: pa.Schema) -> parquet.ParquetWriter:
+def _writer(sink: Sink, schema: pa.Schema) -> parquet.ParquetWriter:
     return parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd", compression_level=1)
 
 
@@ -93,7 +73,7 @@ def _plain(field: pa.Field) -> pa.Field:
     try:
         plain = pa.field(field.name, unwrapped(pa.array([], field.type)).type)
         schema = pa.schema([plain])
-        with _writer(_Sink(), schema) as writer:
+        with _writer(Sink(), schema) as writer:
             writer.write_table(schema.empty_table())
     except pa.ArrowException as wrong:
         raise Unencodable(field.name, str(field.type), ParquetEncoder.content_type) from wrong

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pty
-import stat
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import csv, ipc, parquet
+from pyarrow import ipc
 from wire import Wire, arrow_stream, rows, says
 
 from remit.cli import main
@@ -141,70 +140,11 @@ def test_usage_exits_with_2_and_an_unreachable_gateway_or_a_fault_with_3(wire: W
     assert run("datasets").status == 3
 
 
-@pytest.mark.parametrize(
-    ("name", "load"),
-    [
-        ("rows.arrow", lambda path: ipc.open_stream(path).read_all()),
-        ("rows", lambda path: ipc.open_stream(path).read_all()),
-        ("rows.parquet", parquet.read_table),
-    ],
-)
-def test_rows_are_written_whole_for_their_owner_only(
-    wire: Wire, run: Run, tmp_path: Path, name: str, load: Callable[[Path], pa.Table]
-) -> None:
-    wire.answers("POST", "/v1/reads", rows(STREAM, **SAID))
-    ended = run("read", "d", "--out", str(tmp_path / name))
-    assert (ended.status, ended.out) == (0, "")
-    assert "30 rows" in ended.notes
-    assert "read r-1 under grant g-1, entry 7" in ended.notes
-    assert load(tmp_path / name).equals(pa.Table.from_batches([BATCH]))
-    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-
-
-def test_rows_can_be_written_as_csv_with_hidden_columns_empty(wire: Wire, run: Run, tmp_path: Path) -> None:
-    wire.answers("POST", "/v1/reads", rows(STREAM))
-    assert run("read", "d", "--out", str(tmp_path / "rows.csv")).status == 0
-    assert csv.read_csv(tmp_path / "rows.csv").column("hidden").null_count == 30
-
-
 def test_what_was_written_can_be_told_as_json(wire: Wire, run: Run, tmp_path: Path) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM, Remit_Limit="30", **SAID))
     assert "cut there" in run("read", "d", "--out", str(tmp_path / "rows.arrow")).notes
     said = json.loads(run("read", "d", "--out", str(tmp_path / "rows.arrow"), "--json").out)
     assert (said["rows"], said["read"], said["entry"], said["limit"]) == (30, "r-1", 7, "30")
-
-
-@pytest.mark.parametrize("name", ["rows.arrow", "rows.parquet", "rows.csv"])
-@pytest.mark.parametrize("cut", [8, 300])
-def test_a_broken_stream_leaves_the_old_file_and_nothing_else(
-    wire: Wire, run: Run, tmp_path: Path, name: str, cut: int
-) -> None:
-    (tmp_path / name).write_text("old")
-    wire.answers("POST", "/v1/reads", rows(STREAM[:-cut], ending="reset"))
-    ended = run("read", "d", "--out", str(tmp_path / name))
-    assert ended.status == 3
-    assert "broken_stream" in ended.notes
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "old"
-
-
-def test_a_place_that_cannot_hold_the_rows_is_refused_before_they_are_asked_for(
-    wire: Wire, run: Run, tmp_path: Path
-) -> None:
-    os.mkfifo(tmp_path / "pipe.arrow")
-    places = [tmp_path / "rows.xlsx", tmp_path / "rows.json", tmp_path / "no" / "rows.arrow", tmp_path]
-    for place in [*places, tmp_path / "pipe.arrow", Path("/dev/null")]:
-        assert run("read", "d", "--out", str(place)).status == 2
-    assert wire.asked == []
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-
-
-def test_rows_are_written_through_a_link_and_the_link_stays(wire: Wire, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "link.arrow").symlink_to(tmp_path / "real.arrow")
-    wire.answers("POST", "/v1/reads", rows(STREAM))
-    assert run("read", "d", "--out", str(tmp_path / "link.arrow")).status == 0
-    assert (tmp_path / "link.arrow").is_symlink()
-    assert (tmp_path / "real.arrow").stat().st_size > 0
 
 
 def test_a_pipe_gets_the_arrow_stream(wire: Wire) -> None:

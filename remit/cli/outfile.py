@@ -1,36 +1,91 @@
-"""Where rows go: a file that appears whole or not at all, in the format that its name ends in, or a pipe."""
+"""Where rows go: a file that appears whole or not at all, in the format that its name ends in.
+
+The rows come as an Arrow stream, whose end can be seen, and are encoded here by what the gateway encodes with: CSV has
+the same guard against formulas, Parquet the same care for what a column brings along.
+"""
 
 import os
+import secrets
+import signal
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from types import FrameType
+from typing import IO, Any, ClassVar
 
 import pyarrow as pa
-from pyarrow import csv, ipc, parquet
+from pyarrow import ipc
 
-from remit.errors import Misuse
+from gateway.encoder import Encoder, Sink, Unencodable
+from gateway.encodings import ArrowEncoder, CsvEncoder, NdjsonEncoder
+from gateway.parquet import ParquetEncoder
+from remit.errors import Misuse, RemitError
 
-Opens = Callable[[IO[bytes], pa.Schema], Any]
-FORMATS: Mapping[str, Opens] = {
-    "": ipc.new_stream,
-    ".arrow": ipc.new_stream,
-    ".arrows": ipc.new_stream,
-    ".parquet": parquet.ParquetWriter,
-    ".csv": csv.CSVWriter,
+STOPS = (signal.SIGTERM, signal.SIGHUP)
+"""What ends a command without a word; Ctrl-C is an exception already."""
+
+
+class NotWritten(RemitError):
+    """The file could not be written, and nothing of it is there."""
+
+
+class ArrowFileEncoder:
+    """Arrow's file format, which readers open at any place; also known as Feather."""
+
+    content_type: ClassVar[str] = "application/vnd.apache.arrow.file"
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._sink = Sink()
+        self._writer = ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
+
+    def begin(self) -> bytes:
+        """The schema."""
+        return self._sink.taken()
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
+        """One message."""
+        self._writer.write_batch(batch)
+        yield self._sink.taken()
+
+    def end(self) -> bytes:
+        """Where each message is, without which no reader opens the file."""
+        self._writer.close()
+        return self._sink.taken()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What makes the bytes of a file, and what they are compressed with, if anything."""
+
+    encoder: Callable[[pa.Schema], Encoder]
+    codec: str | None = None
+
+
+_TEXTS: Mapping[str, Callable[[pa.Schema], Encoder]] = {
+    ".csv": CsvEncoder,
+    ".ndjson": NdjsonEncoder,
+    ".jsonl": NdjsonEncoder,
 }
-"""What a file's name ends in, and what writes it; Arrow files are streams, as the gateway sends them."""
+_CODECS = {"": None, ".gz": "gzip", ".zst": "zstd"}
+FORMATS: Mapping[str, Format] = {
+    ".parquet": Format(ParquetEncoder),
+    ".arrow": Format(ArrowFileEncoder),
+    ".feather": Format(ArrowFileEncoder),
+    ".arrows": Format(ArrowEncoder),
+    **{text + end: Format(encoder, codec) for text, encoder in _TEXTS.items() for end, codec in _CODECS.items()},
+}
+"""By the end of a file's name. As Arrow registered them: `.arrow` is its file format, `.arrows` its stream."""
 
 
-def format_of(path: Path) -> Opens:
+def format_of(path: Path) -> Format:
     """What writes a file of this name; asked before anything is read, for a read costs budget."""
-    opens = FORMATS.get(path.suffix.lower())
-    if opens is None:
-        known = ", ".join(filter(None, FORMATS))
-        raise Misuse(f"`{path}` ends in no format that is known; end it in one of {known}")
-    return opens
+    name = path.name.lower()
+    fitting = [end for end in FORMATS if name.endswith(end) and name != end]
+    if not fitting:
+        raise Misuse(f"`{path}` ends in no format that is known; end it in one of {', '.join(FORMATS)}")
+    return FORMATS[max(fitting, key=len)]
 
 
 def check_place(path: Path) -> Path:
@@ -44,23 +99,60 @@ def check_place(path: Path) -> Path:
 
 
 @contextmanager
-def appearing(place: Path) -> Iterator[IO[bytes]]:
-    """A file that is at `place` once the block has ended well, durable and for its owner only; else nothing is."""
+def appearing(place: Path, codec: str | None = None) -> Iterator[IO[bytes]]:
+    """A file that is at `place` once the block has ended well, durable and for its owner only; else nothing is.
+
+    Raises `NotWritten` where the system does not take it. Killed outright, it leaves a hidden `.part` beside `place`.
+    """
+    # named before it is made, so that no signal finds a file that nobody knows of
+    part = place.with_name(f".remit-{secrets.token_hex(8)}.part")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{place.name[:100]}.", suffix=".part", dir=place.parent)
-    except OSError as error:
-        raise Misuse(f"`{place.parent}` cannot be written to: {error.strerror}") from error
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
+        with _stopping(), _made(part) as file:
+            with _compressed(file, codec) as inner:
+                yield inner
             file.flush()
             os.fsync(file.fileno())
-        part.replace(place)
-    except BaseException:
+            part.replace(place)
+    except OSError as error:
+        raise NotWritten(
+            f"`{place}` could not be written: {error.strerror or error}; nothing of it is there"
+        ) from error
+    except Unencodable as error:
+        raise NotWritten(f"{error}; leave the column out, or name a file that ends in .arrow") from error
+    finally:
         part.unlink(missing_ok=True)
-        raise
     _fsync_folder(place.parent)
+
+
+def _made(part: Path) -> IO[bytes]:
+    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+@contextmanager
+def _compressed(file: IO[bytes], codec: str | None) -> Iterator[IO[bytes]]:
+    if codec is None:
+        yield file
+        return
+    # of its own, for it is closed with the compression, and the file has to be synced after that
+    with os.fdopen(os.dup(file.fileno()), "wb") as own, pa.output_stream(own, compression=codec) as compressed:
+        yield compressed
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Within it a signal that ends the command is an exception, so that what was begun is cleared away."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    # what is ignored stays so: `nohup` asked for it
+    heeded = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, stop) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -10,13 +10,13 @@ from typing import IO, Annotated
 import typer
 from pyarrow import ipc
 from pydantic import TypeAdapter
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, FileSizeColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from remit.answers import Check, Dataset, Problem
 from remit.rows import RowReader
 
 from . import options, terminal
-from .outfile import Opens, appearing, check_place, format_of
+from .outfile import Format, appearing, check_place, format_of
 
 PEEK = 20
 """How many rows a person is shown; a table of more is no longer read."""
@@ -74,14 +74,16 @@ def read(
     purpose: options.Purpose = None,
     grant: options.GrantId = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write to this file (.arrow, .parquet or .csv), whole or not at all.")
+        Path | None,
+        typer.Option(help="Write to this file, in the format of its ending: .parquet, .arrow, .csv, .ndjson …"),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Reads rows into a file, a pipe or a short table.
 
-    With --out the file appears whole or not at all. A terminal gets a table of the first rows, a pipe an Arrow
-    stream, --json one object for each row."""
+    With --out the file appears whole or not at all, for you only, in the place of one that is there. After .csv,
+    .ndjson and .jsonl may stand .gz or .zst; .arrows is Arrow's stream. A terminal gets a table of the first rows, a
+    pipe an Arrow stream, --json one object for each row."""
     target = None if out is None else (check_place(out), format_of(out))
     peeks = target is None and not as_json and sys.stdout.isatty()
     # one row more than is shown tells whether there are more, and spends hardly any budget
@@ -102,13 +104,17 @@ def read(
             _to_pipe(reader, sys.stdout.buffer)
 
 
-def _to_file(reader: RowReader, place: Path, opens: Opens, *, as_json: bool) -> None:
+def _to_file(reader: RowReader, place: Path, format: Format, *, as_json: bool) -> None:
     rows = 0
-    with appearing(place) as file, opens(file, reader.schema) as writer, _progress() as advance:
+    with appearing(place, format.codec) as file, _progress() as advance:
+        encoder = format.encoder(reader.schema)
+        file.write(encoder.begin())
         for batch in reader:
-            writer.write_batch(batch)
+            for piece in encoder.rows(batch):
+                file.write(piece)
             rows += batch.num_rows
             advance(batch.num_rows, batch.nbytes)
+        file.write(encoder.end())
     receipt = reader.receipt
     size = place.stat().st_size
     if as_json:
@@ -161,7 +167,7 @@ def _plain(value: object) -> object:
 @contextmanager
 def _progress() -> Iterator[Advance]:
     console = terminal.notes()
-    columns = (TextColumn("{task.fields[rows]:,} rows"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.fields[rows]:,} rows"), BarColumn(), FileSizeColumn(), TransferSpeedColumn())
     with Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as bar:
