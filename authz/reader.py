@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from policy.values import Treatment
 
+from .below_null import cleared
 from .doors import Doors
 from .errors import DoorClosed, StoreFailed
 from .files import File
@@ -67,7 +68,7 @@ class RowStream:
             case Treatment.PSEUDONYM:
                 return self._pseudonyms[column.name].of(next(shown))
             case Treatment.COARSE | Treatment.CLEAR:
-                return next(shown)
+                return cleared(next(shown))
 
 
 class Reader:
