@@ -1,13 +1,14 @@
 """The one-row head of the ledger, and the writing of entries under its lock. Nothing else writes `audit_entries`."""
 
-import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.types.numeric import Int8
 
+from .arrays import blobs, texts
 from .drafts import Draft, stamp
 from .entries import Kind
 from .errors import ClockBehind, NotRecorded
@@ -22,18 +23,24 @@ TOLERANCE = timedelta(seconds=60)
 HEAD = "SELECT size, frontier, epoch, at FROM audit_head"
 # Whatever the role or the database have it set to. One message with the lock: each round trip is paid by all who wait.
 LOCK = f"SET LOCAL synchronous_commit = on; {HEAD} FOR UPDATE"
-MOVE = """
-    UPDATE audit_head SET size = %s, frontier = %s, epoch = %s, at = %s
-    RETURNING pg_notify('remit_entries', size::text), CASE WHEN %s THEN pg_notify('remit_control', epoch::text) END
+WRITE = """
+    WITH moved AS (
+        UPDATE audit_head SET size = %(grown)s, frontier = %(tree)s, epoch = %(new_epoch)s, at = %(now)s
+        WHERE (size, frontier, epoch, at) = (%(size)s, %(frontier)s, %(epoch)s, %(at)s)
+        RETURNING pg_notify('remit_entries', size::text),
+            CASE WHEN epoch <> %(epoch)s THEN pg_notify('remit_control', epoch::text) END
+    ), written AS (
+        INSERT INTO audit_entries (seq, canonical, leaf) SELECT %(size)s + place, text, leaf
+        FROM moved, unnest(%(texts)s, %(leaves)s) WITH ORDINALITY new (text, leaf, place)
+    ), opened AS (
+        INSERT INTO open_reads (read, seq, gateway) SELECT read, seq, %(gateway)s
+        FROM moved, unnest(%(opened)s::text[], %(opened_at)s::bigint[]) new (read, seq) ON CONFLICT (read) DO NOTHING
+    ), closed AS (
+        DELETE FROM open_reads USING moved WHERE read = ANY(%(closed)s::text[])
+    )
+    SELECT FROM moved
 """
-COPY = "COPY audit_entries (seq, canonical, leaf) FROM STDIN (FORMAT BINARY)"
-COPY_START, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-BEFORE_TEXT, BEFORE_LEAF = struct.Struct(">hiqi"), struct.pack(">i", 32)
-OPEN = """
-    INSERT INTO open_reads (read, seq, gateway) SELECT read, seq, %s FROM unnest(%s::text[], %s::bigint[]) o (read, seq)
-    ON CONFLICT (read) DO NOTHING
-"""
-CLOSE = "DELETE FROM open_reads WHERE read = ANY(%s)"
+"""Compares the head and moves it; all else hangs on that: where there is another head, nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +103,34 @@ class Batch:
     raises_epoch: bool = False
 
 
-def write(session: Session, head: Head, batch: Batch, *, commits: bool) -> Head:
-    """Writes `batch` after `head`, which the caller has locked, and moves the head. Returns the new one.
+def write(session: Session, head: Head, batch: Batch) -> Head | None:
+    """Writes `batch` after `head` and moves the head, all or nothing, in one round trip. Returns the new head.
 
-    Whoever listens to `remit_entries` and, where the epoch was raised, `remit_control` hears of it at the commit,
-    which is part of the last message where `commits`.
+    None where the head is not `head` any more: then nothing was written, which cannot be under its lock. Whoever
+    listens to `remit_entries` and, where the epoch was raised, `remit_control` hears of it at the commit.
     """
     moment = stamp(batch.at)
-    texts = [draft.sealed(moment) for draft in batch.drafts]
-    leaves = [leaf_hash(text) for text in texts]
-    with session.cursor().copy(COPY) as copy:
-        copy.write(_rows(head.size + 1, texts, leaves))
+    sealed = [draft.sealed(moment) for draft in batch.drafts]
+    leaves = [leaf_hash(text) for text in sealed]
     grown = Head(head.tree.extended(leaves), head.epoch + batch.raises_epoch, batch.at)
-    last = [
-        *_keep_open_reads(batch, head.size + 1),
-        (MOVE, (grown.size, grown.tree.packed(), grown.epoch, grown.at, batch.raises_epoch)),
-        *([("COMMIT", ())] if commits else []),
-    ]
-    statements, values = ";".join(statement for statement, _ in last), [value for _, own in last for value in own]
-    psycopg.ClientCursor(session).execute(statements, values)
-    return grown
-
-
-def _rows(first: int, texts: Sequence[bytes], leaves: Sequence[bytes]) -> bytes:
-    parts = [COPY_START]
-    for seq, (text, leaf) in enumerate(zip(texts, leaves, strict=True), first):
-        parts += (BEFORE_TEXT.pack(3, 8, seq, len(text)), text, BEFORE_LEAF, leaf)
-    return b"".join((*parts, COPY_END))
+    opened, closed = _open_reads(batch, head.size + 1)
+    values = {
+        "size": Int8(head.size),
+        "frontier": head.tree.packed(),
+        "epoch": Int8(head.epoch),
+        "at": head.at,
+        "grown": Int8(grown.size),
+        "tree": grown.tree.packed(),
+        "new_epoch": Int8(grown.epoch),
+        "now": grown.at,
+        "texts": texts(sealed),
+        "leaves": blobs(leaves),
+        "gateway": batch.gateway,
+        "opened": list(opened),
+        "opened_at": list(opened.values()),
+        "closed": closed,
+    }
+    return grown if session.execute(WRITE, values, prepare=True).rowcount else None
 
 
 def begun(drafts: Iterable[Draft]) -> list[str]:
@@ -130,10 +138,10 @@ def begun(drafts: Iterable[Draft]) -> list[str]:
     return [draft.read for draft in drafts if draft.kind is Kind.READ_AUTHORIZED and draft.read is not None]
 
 
-def _keep_open_reads(batch: Batch, first: int) -> list[tuple[str, tuple[Any, ...]]]:
-    ended = [draft.read for draft in batch.drafts if draft.kind in ENDS]
+def _open_reads(batch: Batch, first: int) -> tuple[dict[str, int], list[str]]:
+    """The reads that the batch leaves open, each with its `seq`, and those that it ends."""
+    ended = [draft.read for draft in batch.drafts if draft.kind in ENDS and draft.read is not None]
     opened = {read: seq for seq, draft in enumerate(batch.drafts, first) for read in begun([draft])}
     for read in ended:
-        opened.pop(read or "", None)
-    opening = [(OPEN, (batch.gateway, list(opened), list(opened.values())))] if opened else []
-    return opening + ([(CLOSE, (ended,))] if ended else [])
+        opened.pop(read, None)
+    return opened, ended

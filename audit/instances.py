@@ -28,7 +28,8 @@ def lock_key(gateway: str) -> int:
 
 
 def claim(session: Session, gateway: str) -> None:
-    """Holds the lock of `gateway` for as long as this session lives."""
+    """Holds the lock of `gateway` for as long as this session lives, which from now on waits for each commit's disk."""
+    session.execute("SET synchronous_commit = on")  # whatever the role or the database have it set to
     session.execute(CLAIM, (lock_key(gateway),))
 
 

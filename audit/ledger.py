@@ -1,12 +1,17 @@
 """The ledger: append, and know that it is durable. What always holds:
 
-1. `seq` has no gaps, and its order is the order of the tree's leaves: both are set under the lock of `audit_head`.
+1. `seq` has no gaps, and its order is the order of the tree's leaves: whoever writes moves `audit_head` from the head
+   that both were counted from, in the same statement.
 2. `append` returns after the commit, with `synchronous_commit` on.
 3. An entry decided under an older control epoch than the head's is not written.
 4. Time never runs back from one entry to the next.
 5. Whoever appends holds its instance's lock on the same session.
+
+A batch goes out in one round trip: a statement that writes it only where the head is still the one that the batch
+before left behind. Where it is not (another gateway, a change), nothing was written, and the batch goes under the lock.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,12 +23,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .committer import Committer, Outcome, Recorded, Slip
 from .drafts import Draft, draft
+from .engines import is_quiet
 from .entries import Entry
 from .errors import NotRecorded, StaleEpoch
 from .head import Batch, Head, Session, begun, lock_head, read_head, write
 from .instances import claim, interruptions, left_open, orphans
 
 Work = Callable[[Connection], Sequence[Entry]]
+JUST_NOW = 0.001
+"""Seconds for which a session that answered is taken to live: to ask lets all who wait for the interpreter go first."""
 
 
 class Ledger:
@@ -34,6 +42,9 @@ class Ledger:
         self._gateway = gateway
         self._clock = clock
         self._own: Connection | None = None
+        self._last: Head | None = None
+        self._is_alone = True
+        self._answered = 0.0
         self._doubtful: set[str] = set()
         self._committer = Committer(self._write_batch)
 
@@ -59,7 +70,7 @@ class Ledger:
                 raise StaleEpoch(head.epoch)
             drafts = [draft(entry, self._gateway) for entry in work(connection)]
             # No entry: nothing happened that anybody has to decide anew for.
-            return self._written(session, head, drafts, raises_epoch=raises_epoch) if drafts else ()
+            return _recorded(head, self._written(session, head, drafts, raises_epoch=raises_epoch)) if drafts else ()
 
     def close_orphans(self) -> tuple[Recorded, ...]:
         """Closes what gateways that are gone left open, as `read.interrupted`: to be called at the start."""
@@ -99,41 +110,61 @@ class Ledger:
 
     def _try_batch(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
         with _translated():
-            session, head = self._locked()
-            fresh = [slip for slip in slips if slip.epoch in (None, head.epoch)]
-            unknown = self._left_unknown(session)
-            drafts = unknown + [slip.draft for slip in fresh]
-            self._doubtful.update(begun(drafts))
-            recorded = self._written(session, head, drafts, commits=True) if drafts else ()
-            if not drafts:
-                session.execute("ROLLBACK")
+            return self._unlocked(slips) or self._locked(slips)
+
+    def _unlocked(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
+        """Writes after the head that this ledger left behind; nothing, and no outcome, where that may not do."""
+        head = self._last
+        if self._own is None or head is None or not self._is_alone or self._doubtful:
+            return ()
+        session = _session(self._own)
+        is_alive = time.monotonic() - self._answered < JUST_NOW or is_quiet(session)
+        if not is_alive or any(slip.epoch not in (None, head.epoch) for slip in slips):
+            return ()
+        batch = Batch([slip.draft for slip in slips], self._gateway, head.moment(self._clock()))
+        self._doubtful.update(begun(batch.drafts))
+        grown = write(session, head, batch)
+        self._doubtful.clear()
+        if grown is None:
+            return ()
+        self._last = grown
+        self._answered = time.monotonic()
+        return _recorded(head, grown)
+
+    def _locked(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
+        session, head = self._with_lock()
+        # Where somebody else wrote since, the next batch does not hope either.
+        self._is_alone = self._last in (None, head)
+        fresh = [slip for slip in slips if slip.epoch in (None, head.epoch)]
+        unknown = self._left_unknown(session)
+        drafts = unknown + [slip.draft for slip in fresh]
+        self._doubtful.update(begun(drafts))
+        self._last = self._written(session, head, drafts) if drafts else head
+        session.execute("COMMIT")
+        if drafts:
             self._doubtful.clear()
-        written = iter(recorded[len(unknown) :])
+        written = iter(_recorded(head, self._last)[len(unknown) :])
         return [next(written) if slip.epoch in (None, head.epoch) else StaleEpoch(head.epoch) for slip in slips]
 
     def _left_unknown(self, session: Session) -> list[Draft]:
         """Ends for reads whose commit was never heard of: nobody may read on the strength of them.
 
-        Their transactions have ended, or this one would not have the lock.
+        What is not in the ledger by now never will be once this transaction has moved the head: it is still on its
+        way to the server, made for the head of before. Until one has, these reads stay in doubt.
         """
         if not self._doubtful:
             return []
         return [draft(entry, self._gateway) for entry in interruptions(session, reads=sorted(self._doubtful))]
 
-    def _written(
-        self,
-        session: Session,
-        head: Head,
-        drafts: Sequence[Draft],
-        *,
-        raises_epoch: bool = False,
-        commits: bool = False,
-    ) -> tuple[Recorded, ...]:
+    def _written(self, session: Session, head: Head, drafts: Sequence[Draft], *, raises_epoch: bool = False) -> Head:
+        """Writes after `head`, whose lock this transaction has."""
         batch = Batch(drafts, self._gateway, head.moment(self._clock()), raises_epoch)
-        grown = write(session, head, batch, commits=commits)
-        return tuple(Recorded(seq, grown.at, grown.epoch) for seq in range(head.size + 1, grown.size + 1))
+        grown = write(session, head, batch)
+        if grown is None:
+            raise NotRecorded("audit_head moved under its lock; run `remit audit verify`")
+        return grown
 
-    def _locked(self) -> tuple[Session, Head]:
+    def _with_lock(self) -> tuple[Session, Head]:
         """The session with the head's lock: a new one where the one kept from before has died meanwhile."""
         if self._own is not None:
             session = _session(self._own)
@@ -153,11 +184,15 @@ class Ledger:
         if self._own is not None:
             self._own.invalidate()
             self._own.close()
-            self._own = None
+            self._own, self._last = None, None
+
+
+def _recorded(head: Head, grown: Head) -> tuple[Recorded, ...]:
+    return tuple([Recorded(seq, grown.at, grown.epoch) for seq in range(head.size + 1, grown.size + 1)])
 
 
 def _session(connection: Connection) -> Session:
-    """The driver's own connection: COPY and the commit of what it wrote go past SQLAlchemy."""
+    """The driver's own connection: what is written goes past SQLAlchemy."""
     driver = connection.connection.driver_connection
     if driver is None:
         raise psycopg.InterfaceError("the connection is closed")

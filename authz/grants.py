@@ -43,7 +43,8 @@ class GrantStore:
     """
 
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
-        self._engine = engine
+        # What changes a grant goes through the ledger; all else is one statement, which needs no BEGIN and COMMIT.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
 
     def candidates(self, principal: Principal, dataset: str) -> list[Grant]:

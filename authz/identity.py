@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeGuard
 
 from policy.names import is_name
@@ -9,7 +10,7 @@ from policy.values import Attribute, Principal
 
 from .issuer import Issuer
 from .strict_json import Json
-from .tokens import TokenRefused, check_signature, take_apart
+from .tokens import MAX_SIZE, PinnedKey, SignedToken, TokenRefused, check_signature, take_apart
 
 SKEW = 30
 """Seconds that the issuer's clock may be ahead of ours or behind it."""
@@ -17,6 +18,9 @@ SKEW = 30
 MAX_LIFE = 60 * 60
 MAX_NAME = 255
 """Characters of a `sub` (OpenID Connect Core §2)."""
+
+MOST_SEEN = 1_000
+"""Tokens whose signature is remembered."""
 
 TAKEN = ("name", "kind")
 """Attributes that every principal has; a claim of that name would hide them from conditions."""
@@ -56,6 +60,31 @@ RULES: tuple[tuple[Callable[[Claims, Expected], bool], str], ...] = (
 """Read top to bottom; the first that does not hold is why a signed token is refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    key: PinnedKey
+    signed: SignedToken
+
+
+class _Seen:
+    """Tokens that were let in, by their digest: the tokens themselves are not kept."""
+
+    def __init__(self) -> None:
+        self._checked: dict[bytes, _Checked] = {}
+
+    def get(self, token: str) -> _Checked | None:
+        return self._checked.get(_digest(token)) if len(token) <= MAX_SIZE else None
+
+    def keep(self, token: str, checked: _Checked) -> None:
+        if len(self._checked) >= MOST_SEEN:
+            self._checked = {}  # replaced, not emptied: another thread may be looking
+        self._checked[_digest(token)] = checked
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
 class Identity:
     """Tells who a token speaks for; safe to share between threads.
 
@@ -80,6 +109,7 @@ class Identity:
         self._teams_claim = teams_claim
         self._attribute_claims = tuple(sorted(set(attribute_claims)))
         self._clock = clock
+        self._seen = _Seen()
 
     def verify(self, token: str) -> Principal | TokenRefused:
         """Who `token`, an RFC 9068 access token, speaks for. Never raises for what is in a token."""
@@ -92,13 +122,31 @@ class Identity:
         signed = check_signature(unverified, key)
         if isinstance(signed, TokenRefused):
             return signed
-        expected = Expected(self._issuer.url, self._audience, self._teams_claim, self._clock())
-        reason = next((reason for holds, reason in RULES if not holds(signed.claims, expected)), None)
-        return self._principal(signed.claims) if reason is None else TokenRefused(reason)
+        admitted = self._admitted(signed)
+        if not isinstance(admitted, TokenRefused):
+            self._seen.keep(token, _Checked(key, signed))
+        return admitted
+
+    def recall(self, token: str) -> Principal | None:
+        """As `verify`, at once, for a token that was let in before; None where it takes `verify` to tell.
+
+        Only the reading and the signature are remembered, for as long as the very key is held that it was checked
+        with; what the token says of itself is judged again, by the clock of now.
+        """
+        checked = self._seen.get(token)
+        if checked is None or self._issuer.held(checked.key.name) is not checked.key:
+            return None
+        admitted = self._admitted(checked.signed)
+        return None if isinstance(admitted, TokenRefused) else admitted
 
     def is_reachable(self) -> bool:
         """Whether tokens can be checked now; asks the issuer where that is not known."""
         return self._issuer.is_reachable()
+
+    def _admitted(self, signed: SignedToken) -> Principal | TokenRefused:
+        expected = Expected(self._issuer.url, self._audience, self._teams_claim, self._clock())
+        reason = next((reason for holds, reason in RULES if not holds(signed.claims, expected)), None)
+        return self._principal(signed.claims) if reason is None else TokenRefused(reason)
 
     def _principal(self, claims: Claims) -> Principal:
         name, listed = str(claims["sub"]), claims[self._teams_claim]

@@ -73,6 +73,11 @@ class Issuer:
             return TokenRefused("the issuer's keys cannot be fetched at the moment; try again in a few seconds")
         return held.keys.get(name) or TokenRefused("the token names a key that its issuer does not publish")
 
+    def held(self, name: str) -> PinnedKey | None:
+        """The key under `name` where it is known without asking the issuer, which is not due either."""
+        held = self._held
+        return held.keys.get(name) if held is not None and self._age(held) <= FRESH_FOR else None
+
     def is_reachable(self) -> bool:
         """Whether tokens can be checked now: keys are held that are not too old, or were just fetched."""
         held = self._current()

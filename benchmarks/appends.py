@@ -19,9 +19,9 @@ from .place import Place
 from .scale import Scale
 
 CAUSE = (
-    "One half of 64 callers waits while a batch of the other 32 is written: 4 ms, in round trips one after the other "
-    "(lock 1.3, COPY 1.1, open reads, head and commit 1.3), while the process uses 0.4 of a core; the opponent has 64 "
-    "connections at work at once"
+    "One half of 64 callers waits while a batch of the other 32 is written, in one round trip. PostgreSQL needs 0.9 ms "
+    "for it and then the disk, and only one batch at a time may follow the head. Here an entry costs 38 to 55 µs of "
+    "the one interpreter: 8 making its text, 6 sealing, hashing and packing it, the rest is two changes of threads"
 )
 INSERT = "INSERT INTO audit_entries (seq, canonical, leaf) VALUES (%s, %s, %s)"
 CHAIN = "CREATE TABLE chain_end AS SELECT 0::bigint AS seq, decode(repeat('00', 32), 'hex') AS leaf"

@@ -46,7 +46,7 @@ def make_app(parts: Parts) -> FastAPI:
     return app
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Refuse a parameter that the call does not know, or twice: a misspelt filter must not show the whole trail."""
     route = request.scope["route"]
     known = {field.alias for field in route.dependant.query_params}

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from audit.errors import AuditError
 from authz.identity import Identity
@@ -28,7 +29,7 @@ class Callers:
         self._refused = refused
         self._metrics = metrics
 
-    def __call__(
+    async def __call__(
         self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
     ) -> Principal:
         """The principal; raises `Failed` with `no_token` or `bad_token`."""
@@ -36,7 +37,15 @@ class Callers:
         if not headers:
             raise Failed("no_token", "no token came with the request", HELP)
         scheme, _space, token = headers[0].partition(" ")
-        if len(headers) > 1 or scheme.lower() != "bearer":
+        is_one = len(headers) == 1 and scheme.lower() == "bearer"
+        # A token that is known costs no change of threads; all else may wait for the issuer or the ledger.
+        known = self._identity.recall(token) if is_one else None
+        if known is not None:
+            return known
+        return await run_in_threadpool(self._verified, request, token if is_one else None)
+
+    def _verified(self, request: Request, token: str | None) -> Principal:
+        if token is None:
             raise self._refuse(request, "the request does not carry exactly one bearer token")
         verdict = self._identity.verify(token)
         if isinstance(verdict, TokenRefused):

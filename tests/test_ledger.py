@@ -1,5 +1,6 @@
 """Appending: durable, gapless, in order, and honest about what it does not know."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -18,17 +20,26 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 
+from audit.drafts import draft
 from audit.engines import engine_for
 from audit.entries import Entry, Kind
 from audit.errors import ClockBehind, NotCanonical, NotRecorded, StaleEpoch
+from audit.head import Batch, read_head, write
 from audit.ledger import Ledger
+from audit.merkle import Frontier
 from audit.postgres import Embedded
 from audit.schema import migrate
 from audit.trail import Query, after, search
 from audit.verify import verify
 
+NOTE_HOW_IT_COMMITS = """
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO seen VALUES (current_setting('synchronous_commit'));
+        RETURN NULL;
+    END $$
+"""
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-COMMIT = b";COMMIT\x00"
 
 
 def now():
@@ -76,6 +87,19 @@ def test_what_was_appended_is_there_for_everybody_when_append_returns(database, 
     [(seq, canonical)] = rows(database)
     assert seq == recorded.seq == 1
     assert json.loads(canonical)["at"] == recorded.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_a_batch_waits_for_the_disk_whatever_the_role_is_set_to(database):
+    with psycopg.connect(database.url("owner"), autocommit=True) as owner:
+        owner.execute(f"ALTER ROLE remit_gateway IN DATABASE {database.name} SET synchronous_commit = off")
+        owner.execute("CREATE TABLE seen (waits text)")
+        owner.execute("GRANT INSERT ON seen TO remit_gateway")
+        owner.execute(NOTE_HOW_IT_COMMITS)
+        owner.execute("CREATE TRIGGER note AFTER INSERT ON audit_entries FOR EACH STATEMENT EXECUTE FUNCTION note()")
+        with a_ledger(database.engine()) as ledger:
+            for _ in range(3):
+                ledger.append(refused())
+        assert owner.execute("SELECT DISTINCT waits FROM seen").fetchall() == [("on",)]
 
 
 def test_a_commit_waits_for_the_disk_whatever_the_role_is_set_to(database, ledger):
@@ -237,6 +261,18 @@ def test_a_session_that_died_between_two_entries_is_replaced_before_anybody_noti
     assert ledger.append(refused()).seq == 2
 
 
+def test_connections_that_the_server_ended_are_replaced_before_anybody_notices(database):
+    engine = database.engine()
+    with engine.connect() as one, engine.connect() as two:
+        pids = [each.execute(text("SELECT pg_backend_pid()")).scalar_one() for each in (one, two)]
+    with psycopg.connect(database.url("owner"), autocommit=True) as owner:
+        for pid in pids:
+            owner.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+    with engine.connect() as one, engine.connect() as two:
+        again = [each.execute(text("SELECT pg_backend_pid()")).scalar_one() for each in (one, two)]
+    assert not set(pids) & set(again)
+
+
 def test_a_read_id_that_cannot_be_written_is_kept_as_it_is_recorded(database, ledger):
     ledger.append(begun("r-\x00"))
     ledger.append(ended("r-\x00"))
@@ -304,7 +340,7 @@ def test_two_that_start_at_once_close_what_was_left_once(database):
 
 
 class Wire:
-    """Stands between psycopg and the server, and cuts the connection at the next COMMIT: before or after it is done."""
+    """Stands between psycopg and the server; it cuts the connection at the entry of `r-cut`, before or after."""
 
     def __init__(self, folder, server_url):
         self.url = make_conninfo(server_url, host=str(folder))
@@ -333,7 +369,7 @@ class Wire:
     def _pass_on(self, client, server):
         with client, server:
             while data := receive(client):
-                if self.cut is not None and COMMIT in data:
+                if self.cut is not None and b"r-cut" in data:
                     lost, self.cut = self.cut, None
                     client.shutdown(socket.SHUT_RDWR)
                     if lost == "answer":
@@ -372,7 +408,7 @@ def test_a_read_whose_commit_went_unheard_does_not_happen_and_is_closed_as_inter
         ledger.append(begun("r-heard"))
         wire.cut = "answer"
         with pytest.raises(NotRecorded):
-            ledger.append(begun("r-unheard"))
+            ledger.append(begun("r-cut"))
         wait_until(lambda: len(rows(database)) == 2)
         ledger.append(ended("r-heard"))
         assert kinds(database) == ["read.authorized", "read.authorized", "read.interrupted", "read.completed"]
@@ -383,12 +419,73 @@ def test_a_read_whose_commit_went_unheard_does_not_happen_and_is_closed_as_inter
 def test_a_commit_that_never_arrived_leaves_nothing(database, wire):
     engine = engine_for(wire.url)
     with a_ledger(engine) as ledger:
-        wire.cut = "order"
-        with pytest.raises(NotRecorded):
-            ledger.append(begun("r-1"))
-        ledger.append(refused())
-        assert kinds(database) == ["read.refused"]
+        for heard in ("r-first", "r-second"):
+            wire.cut = "order"
+            with pytest.raises(NotRecorded):
+                ledger.append(begun("r-cut"))
+            ledger.append(refused(heard))
+        assert kinds(database) == ["read.refused", "read.refused"]
     engine.dispose()
+
+
+def test_a_batch_that_arrives_when_nobody_waits_for_it_any_more_writes_nothing(database):
+    """Its connection broke, the server reads it late: by then the ledger has gone on from the head it was made for."""
+    with a_ledger(database.engine()) as ledger, psycopg.connect(database.url(), autocommit=True) as late:
+        ledger.append(refused())
+        seen = read_head(late)
+        ledger.append(refused())
+        assert write(late, seen, Batch([draft(begun("r-late"), "gw-1")], "gw-1", now())) is None
+        assert not ledger.is_open("r-late")
+    assert kinds(database) == ["read.refused", "read.refused"]
+
+
+@pytest.mark.parametrize("field", ["size", "frontier", "epoch", "at"])
+def test_a_head_that_is_not_the_one_expected_is_never_written_after(database, ledger, field):
+    ledger.append(refused())
+    with psycopg.connect(database.url(), autocommit=True) as session:
+        seen = read_head(session)
+        other = {
+            "size": replace(seen, tree=Frontier(2, seen.tree.subtrees)),
+            "frontier": replace(seen, tree=Frontier(1, (bytes(32),))),
+            "epoch": replace(seen, epoch=1),
+            "at": replace(seen, at=seen.at - timedelta(microseconds=1)),
+        }[field]
+        assert write(session, other, Batch([draft(refused(), "gw-1")], "gw-1", now())) is None
+        assert write(session, seen, Batch([draft(refused(), "gw-1")], "gw-1", now())) == read_head(session)
+    assert verify(database.url()).problems == ()
+
+
+def test_two_gateways_and_changes_of_the_epoch_race_and_nothing_stale_is_written(database):
+    stopping, written = threading.Event(), []
+
+    def appending(ledger, name):
+        number, epoch = 0, 0
+        while not stopping.is_set():
+            number += 1
+            try:
+                recorded = ledger.append(begun(f"r-{name}-{number}"), epoch=epoch)
+                assert recorded.epoch == epoch
+                written.append((recorded, f"r-{name}-{number}"))
+                ledger.append(ended(f"r-{name}-{number}"))
+            except StaleEpoch as stale:
+                epoch = stale.current
+
+    with a_ledger(database.engine(), "gw-1") as one, a_ledger(database.engine(), "gw-2") as two:
+        with ThreadPoolExecutor(8) as pool:
+            jobs = [pool.submit(appending, ledger, f"{n}-{m}") for n, ledger in enumerate((one, two)) for m in range(4)]
+            for turn in range(20):
+                before = len(written)
+                wait_until(lambda before=before: len(written) > before + 10 or any(job.done() for job in jobs))
+                (one, two)[turn % 2].change(lambda _: [Entry(Kind.PAUSE_SET, "olga")])
+            stopping.set()
+            for job in jobs:
+                job.result()
+        assert one.head().epoch == 20
+    docs = [json.loads(canonical) for _, canonical in rows(database)]
+    assert all(docs[recorded.seq - 1]["read"] == read for recorded, read in written)
+    epochs = list(itertools.accumulate(doc["kind"] == "pause.set" for doc in docs))
+    assert all(epochs[recorded.seq - 1] == recorded.epoch for recorded, _ in written)
+    assert verify(database.url()).problems == ()
 
 
 @pytest.fixture(scope="module")

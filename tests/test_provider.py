@@ -14,7 +14,7 @@ from threading import Event, Thread
 import httpx2
 import pytest
 
-from authz.identity import Identity
+from authz.identity import MOST_SEEN, SKEW, Identity
 from authz.issuer import FRESH_FOR, RETRY_AFTER, USABLE_FOR
 from authz.tokens import TokenRefused
 from policy.values import Principal
@@ -132,6 +132,60 @@ def test_a_key_that_the_issuer_withdraws_is_soon_refused(
     clock.now += FRESH_FOR + 1
     assert isinstance(identity.verify(old), TokenRefused)
     assert isinstance(identity.verify(token()), Principal)
+
+
+def test_a_token_that_was_let_in_is_known_again_and_nothing_like_it_is(identity: Identity, token: Token) -> None:
+    good = token()
+    assert identity.recall(good) is None
+    assert identity.recall(good) is None, "only `verify` lets in"
+    principal = identity.verify(good)
+    assert identity.recall(good) == principal
+    head, claims, signature = good.split(".")
+    for other in (token(), f"{head}.{claims}.{signature[:-2]}AA", f"{good} ", f"{head}.{claims}.", good[:-1], "\ud800"):
+        assert identity.recall(other) is None
+    assert isinstance(identity.verify(forged(good, "forged")), TokenRefused)
+    assert identity.recall(forged(good, "forged")) is None
+
+
+def test_a_token_that_is_known_ends_when_it_ends(
+    front: Front, provider: Provider, identity: Identity, clock: Clock
+) -> None:
+    short = provider.issue("ana", ["research.ml"], iss=front.url, iat=int(clock.now), exp=int(clock.now) + 20)
+    assert isinstance(identity.verify(short), Principal)
+    clock.now += 20 + SKEW - 1
+    assert isinstance(identity.recall(short), Principal)
+    clock.now += 1
+    assert identity.recall(short) is None
+    assert isinstance(identity.verify(short), TokenRefused)
+
+
+def test_a_token_that_is_known_is_checked_anew_once_its_key_may_have_been_withdrawn(
+    provider: Provider, identity: Identity, clock: Clock, token: Token
+) -> None:
+    old = token()
+    assert isinstance(identity.verify(old), Principal)
+    provider.rotate(withdraw=True)
+    clock.now += FRESH_FOR + 1
+    assert identity.recall(old) is None
+    assert isinstance(identity.verify(token()), Principal)
+    assert identity.recall(old) is None
+    assert isinstance(identity.verify(old), TokenRefused)
+
+
+def test_a_token_is_checked_anew_after_each_fetch_of_the_keys(identity: Identity, clock: Clock, token: Token) -> None:
+    one = token()
+    assert isinstance(identity.verify(one), Principal)
+    clock.now += FRESH_FOR + 1
+    assert isinstance(identity.verify(token()), Principal)
+    assert identity.recall(one) is None
+    assert isinstance(identity.verify(one), Principal)
+    assert isinstance(identity.recall(one), Principal)
+
+
+def test_however_many_tokens_are_let_in_the_memory_of_them_stays_small(identity: Identity, token: Token) -> None:
+    for _ in range(MOST_SEEN + 10):
+        assert isinstance(identity.verify(token()), Principal)
+    assert len(identity._seen._checked) <= MOST_SEEN
 
 
 def test_forged_key_names_cannot_make_the_issuer_busy(
