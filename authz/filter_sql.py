@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
@@ -43,6 +44,8 @@ _SIGNS: Mapping[Operator, type[exp.Binary]] = {
 _STRICT = {Operator.AT_MOST: Operator.LESS, Operator.AT_LEAST: Operator.GREATER}
 _NANOSECONDS = (datetime(1677, 9, 22, tzinfo=UTC), datetime(2262, 4, 11, tzinfo=UTC))
 """Between these a column of nanoseconds can be compared without a cast; outside, casting the literal would overflow."""
+PART = 16
+"""Values of an `in` that are compared one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,20 @@ class _Condition:
         held = [value for option in options if (value := _held(column, option.value)) is not None]
         if not held:
             return _told_by_null(column, holds=False)
-        plain = exp.In(this=_column(column), expressions=[self._bound(column, value) for value in held])
-        return _beside_nan(column, plain) if column.type is ColumnType.FLOAT else plain
+        return self._among(column, sorted(set(held)))
+
+    def _among(self, column: ColumnRef, values: Sequence[Any]) -> exp.Expression:
+        """One of these, which ascend. Stores look at them one by one, so of many only some are looked at for a row."""
+        if len(values) <= PART:
+            plain = exp.In(this=_column(column), expressions=[self._bound(column, value) for value in values])
+            return _beside_nan(column, plain) if column.type is ColumnType.FLOAT else plain
+        size = -(-len(values) // PART)
+        *parts, last = (values[at : at + size] for at in range(0, len(values), size))
+        case = exp.Case()
+        for part in parts:
+            at_most = exp.LTE(this=_column(column), expression=self._bound(column, part[-1]))
+            case = case.when(at_most, self._among(column, part), copy=False)
+        return case.else_(self._among(column, last), copy=False)
 
     def _like(self, column: ColumnRef, pattern: str) -> exp.Expression:
         like = exp.Like(this=_column(column), expression=self._bound(column, pattern))

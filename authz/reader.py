@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from policy.values import Treatment
 
-from .below_null import cleared
+from .blanks import blanked
 from .doors import Doors
 from .errors import DoorClosed, StoreFailed
 from .files import File
@@ -57,7 +57,7 @@ class RowStream:
         self._rows.stop()
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        shown = iter(batch.columns)
+        shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -68,7 +68,7 @@ class RowStream:
             case Treatment.PSEUDONYM:
                 return self._pseudonyms[column.name].of(next(shown))
             case Treatment.COARSE | Treatment.CLEAR:
-                return cleared(next(shown))
+                return next(shown)
 
 
 class Reader:

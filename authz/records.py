@@ -81,6 +81,13 @@ class Records:
             details={name: value for name, value in details.items() if value not in (None, [])},
         )
 
+    def unread(self, read: str, principal: Principal, body: bytes | None, kind: Kind, digest: str) -> Entry:
+        """The entry of an ask whose body was not understood; None for one that was too large to be taken in."""
+        asked = "larger than what is taken in" if body is None else fingerprint(body)
+        details: dict[str, Json] = {"principal": _described(principal), "asked_body": asked}
+        code, teams = Code.BAD_REQUEST.value, principal.teams
+        return Entry(kind, principal.name, teams, read=read, code=code, digest=digest, details=details)
+
     def _asked_rows(self, text: str, dataset: Dataset | None, understood: bool, bundle: Bundle) -> str | None:
         if not text:
             return None
@@ -113,9 +120,9 @@ class Records:
         return f"'hmac:{digest.hexdigest()[:32]}'"
 
 
-def fingerprint(text: str) -> str:
+def fingerprint(text: str | bytes) -> str:
     """What is kept of a text that was not understood: its SHA-256 and its length, never the text."""
-    data = text.encode("utf-8", "surrogatepass")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return f"sha256:{hashlib.sha256(data).hexdigest()} ({len(data)} bytes)"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from audit.signals import Alert
@@ -15,6 +15,8 @@ from .problems import Failed
 from .reads import unwrap
 
 ALERTS = "remit.alerts"
+
+Id = Annotated[int, Path(ge=1, le=2**62)]
 
 
 class AlertList(BaseModel):
@@ -42,14 +44,14 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         items = [alert_json(alert) for alert in page[:limit]]
         return AlertList(items=items, next=str(page[limit - 1].id) if len(page) > limit else None)
 
-    @router.get("/alerts/{id}")
-    def alert(id: int, who: Who) -> dict[str, Any]:
+    @router.get("/alerts/{id:int}")
+    def alert(id: Id, who: Who) -> dict[str, Any]:
         """One alert with its evidence."""
         unwrap(parts.oversight.look(who, ALERTS, {"alert": str(id)}))
         return _found(parts.alerts.get(id), id)
 
-    @router.post("/alerts/{id}:acknowledge")
-    def acknowledge(id: int, body: Why, who: Who) -> dict[str, Any]:
+    @router.post("/alerts/{id:int}:acknowledge")
+    def acknowledge(id: Id, body: Why, who: Who) -> dict[str, Any]:
         """Say that somebody is on it."""
         unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
         return _found(parts.alerts.acknowledge(id, by=who.name, why=body.why, teams=who.teams), id)

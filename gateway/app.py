@@ -13,16 +13,13 @@ from policy.tables import closest, shown
 
 from . import alerts, catalogue, grants, operations, pauses, reads, trail
 from .callers import Callers
-from .intake import Intake
+from .intake import BODY, Intake
+from .openapi import describe, methods_at
 from .parts import Parts
-from .problems import Failed, Problem, answer, not_recorded
+from .problems import Failed, answer, not_recorded
+from .unread import Unread
 
 log = structlog.get_logger()
-
-FAILURES = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 403, 404, 413, 422, 423, 503)
-}
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -31,7 +28,6 @@ def make_app(parts: Parts) -> FastAPI:
         title="Remit",
         version="1",
         summary="Keeps every read of collected employee data inside the scope that was declared and approved.",
-        responses=FAILURES,  # type: ignore[arg-type]  # FastAPI's own type is wider than what it accepts
         redirect_slashes=False,
         dependencies=[Depends(only_known_parameters)],
         # These pages would bring somebody else's scripts along; `/openapi.json` has all that they show.
@@ -41,8 +37,10 @@ def make_app(parts: Parts) -> FastAPI:
     caller = Callers(parts.identity, parts.refused_tokens, parts.metrics)
     for module in (reads, catalogue, grants, trail, alerts, pauses, operations):
         app.include_router(module.routes(parts, caller))
-    _translate_faults(app, parts)
-    app.add_middleware(Intake)
+    unread = Unread(parts, caller)
+    _translate_faults(app, parts, unread)
+    describe(app)
+    app.add_middleware(Intake, unread=unread)
     return app
 
 
@@ -59,7 +57,7 @@ async def only_known_parameters(request: Request) -> None:
             raise Failed("bad_request", f"parameter `{name}` is there twice", "name it once")
 
 
-def _translate_faults(app: FastAPI, parts: Parts) -> None:
+def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
     """Only here does a fault become an answer."""
 
     @app.exception_handler(Failed)
@@ -79,17 +77,20 @@ def _translate_faults(app: FastAPI, parts: Parts) -> None:
         return answer(Failed("store_failed", str(fault), "try again; if it goes on, tell the dataset's owner"))
 
     @app.exception_handler(RequestValidationError)
-    def not_understood(_: Request, wrong: RequestValidationError) -> JSONResponse:
+    def not_understood(request: Request, wrong: RequestValidationError) -> JSONResponse:
         places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
         said = "; ".join(f"`{places[each['loc']]}`: {each['msg'].lower()}" for each in wrong.errors())
         help = "send JSON with `Content-Type: application/json`, as /openapi.json describes it"
-        return answer(Failed("bad_request", said[:2000], help))
+        return answer(unread.told(request, Failed("bad_request", said[:2000], help), request.scope[BODY]))
 
     @app.exception_handler(HTTPException)
     def no_such_call(request: Request, wrong: HTTPException) -> JSONResponse:
         code = "not_found" if wrong.status_code == 404 else "bad_request"
         detail = f"`{request.method} {request.url.path[:200]}`: {str(wrong.detail).lower()}"
-        return answer(Failed(code, detail, "see the API's description at /openapi.json", status=wrong.status_code))
+        failed = Failed(code, detail, "see the API's description at /openapi.json", status=wrong.status_code)
+        # The framework names the methods of one route; there may be another with the same path.
+        allow = {"Allow": ", ".join(methods_at(app.openapi(), request.url.path))} if failed.status == 405 else {}
+        return answer(failed, allow)
 
     @app.exception_handler(Exception)
     def fault(_: Request, fault: Exception) -> JSONResponse:

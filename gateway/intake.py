@@ -6,23 +6,30 @@ An ASGI middleware in front of everything, so that no route has to think of it.
 import re
 from urllib.parse import unquote_to_bytes
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authz.strict_json import read_object
 
 from .problems import Failed, answer
+from .unread import Unread
 
 LARGEST_BODY = 64 * 1024
+BODY = "remit.body"
+"""Where the body stands in the scope of a request, for whoever has to say what was not understood."""
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 class Intake:
     """Refuses what cannot be understood before any route sees it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, unread: Unread) -> None:
         self._app = app
+        self._unread = unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body: bytes | None = None
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -32,8 +39,10 @@ class Intake:
             if body and read_object(body) is None:
                 raise _bad("the body is not one JSON object without NUL, doubled keys or numbers from 2^53 on")
         except Failed as failed:
-            await answer(failed)(scope, receive, send)
+            told = await run_in_threadpool(self._unread.told, Request(scope), failed, body)
+            await answer(told)(scope, receive, send)
             return
+        scope[BODY] = body
         replay = _Replay(body, receive)
         await self._app(scope, replay, send)
 

@@ -1,11 +1,14 @@
 """Errors as people get them: RFC 9457 problem documents."""
 
+from collections.abc import Mapping
+
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from policy.decision import Refuse
+from policy.decision import Code, Refuse
 
-STATUS = {
+STATUS: Mapping[str, int] = {
+    **{code.value: 403 for code in Code},
     "bad_request": 400,
     "no_token": 401,
     "bad_token": 401,
@@ -14,10 +17,14 @@ STATUS = {
     "unknown_column": 422,
     "bad_rows": 422,
     "paused": 423,
+    "fault": 500,
     "not_recorded": 503,
     "store_failed": 503,
 }
-"""The HTTP status of each code; every other refusal is 403."""
+"""Every code there is and its HTTP status; `bad_request` also comes with 405 and 413."""
+
+HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+"""What a problem of this status always carries."""
 
 TITLES = {
     400: "the request was not understood",
@@ -28,6 +35,7 @@ TITLES = {
     413: "the request is too large",
     422: "the request does not fit the dataset",
     423: "reading is paused",
+    500: "something broke",
     503: "nothing can be read now",
 }
 
@@ -68,7 +76,7 @@ class Failed(Exception):
         read: str | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status or STATUS.get(code, 403)
+        self.status = status or STATUS[code]
         self.problem = Problem(
             type=f"urn:remit:{code}",
             title=TITLES.get(self.status, "the request failed"),
@@ -97,14 +105,11 @@ def not_recorded(detail: str = "the audit ledger cannot be written, so nothing i
     )
 
 
-def answer(failed: Failed) -> JSONResponse:
+def answer(failed: Failed, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The problem as a response."""
-    more = {"WWW-Authenticate": "Bearer"} if failed.status == 401 else {}
-    if failed.status == 503:
-        more["Retry-After"] = "1"
     return JSONResponse(
         failed.problem.model_dump(exclude_none=True),
         status_code=failed.status,
         media_type="application/problem+json",
-        headers=more,
+        headers={**HEADERS.get(failed.status, {}), **(headers or {})},
     )

@@ -1,0 +1,210 @@
+"""The API's description, complete: FastAPI tells which calls there are, these tables what each of them answers.
+
+It is made of the code alone and the same at every gateway: no dataset, person or rule of any company is in it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from policy.decision import Code
+
+from .catalogue import DatasetList, DatasetView
+from .encodings import ENCODERS
+from .examples import ANSWERS, BODIES, IDS, PROBLEMS
+from .intake import LARGEST_BODY
+from .operations import Health, Readiness, Reloaded
+from .problems import HEADERS, STATUS, TITLES, Problem
+from .reads import CheckAnswer
+from .shapes import AlertPage, AlertShape, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+
+Json = dict[str, Any]
+
+PROBLEM, JSON, TEXT = "application/problem+json", "application/json", "text/plain; version=0.0.4; charset=utf-8"
+ANYBODY = ("bad_request", "fault")
+KNOWN = ("no_token", "bad_token", "not_recorded")
+RULED = ("no_rule", "denied_by_rule")
+DECIDED = tuple(code.value for code in Code)
+STORED = ("store_failed",)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call answers beside the problems of every call: codes, the shape of its success, headers with it."""
+
+    codes: tuple[str, ...] = ()
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    media: tuple[str, ...] = (JSON,)
+    headers: tuple[str, ...] = ()
+    also: Mapping[int, type[BaseModel]] | None = None
+    """Answers of other statuses that are no problems."""
+    is_open: bool = False
+    """Whether it asks for no token."""
+
+
+CALLS: Mapping[str, Call] = {
+    "POST /v1/reads": Call(
+        (*DECIDED, *STORED),
+        media=tuple(ENCODERS),
+        headers=("Remit-Read", "Remit-Grant", "Remit-Entry", "Remit-Rows", "Remit-Limit", "Cache-Control"),
+    ),
+    "POST /v1/reads:check": Call(answer=CheckAnswer),
+    "GET /v1/datasets": Call(answer=DatasetList),
+    "GET /v1/datasets/{name}": Call(("unknown_dataset",), DatasetView),
+    "GET /v1/grants": Call(RULED, GrantPage),
+    "POST /v1/grants": Call(RULED, GrantShape, 201),
+    "POST /v1/grants/{id}:revoke": Call((*RULED, "not_found"), GrantShape),
+    "POST /v1/grants/{id}:suspend": Call((*RULED, "not_found"), GrantShape),
+    "POST /v1/grants/{id}:resume": Call((*RULED, "not_found"), GrantShape),
+    "GET /v1/audit/entries": Call(RULED, EntryPage),
+    "GET /v1/alerts": Call(RULED, AlertPage),
+    "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertShape),
+    "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertShape),
+    "GET /v1/pauses": Call(RULED, PausePage),
+    "POST /v1/pauses": Call(RULED, PauseShape, 201),
+    "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found"), PauseShape),
+    "POST /v1/policy:reload": Call(RULED, Reloaded),
+    "GET /healthz": Call(answer=Health, is_open=True),
+    "GET /readyz": Call(answer=Readiness, also={503: Readiness}, is_open=True),
+    "GET /metrics": Call(media=(TEXT,), is_open=True),
+}
+"""Every call; a test holds that none is missing, and that nothing else is ever answered."""
+
+HEADER: Mapping[str, tuple[str, Json]] = {
+    "Remit-Read": ("this read's id; it stands in its entries", {"type": "string", "pattern": "^r-[0-9a-f]{32}$"}),
+    "Remit-Grant": ("the grant that permits it", {"type": "string"}),
+    "Remit-Entry": ("the number of the entry that was written before the first row", {"type": "integer"}),
+    "Remit-Rows": ("the filter that was applied, scope and ask together, percent-encoded", {"type": "string"}),
+    "Remit-Limit": ("rows after which a limit or a budget cuts; only where one may", {"type": "integer"}),
+    "Cache-Control": ("rows are never kept on the way", {"const": "no-store"}),
+    "WWW-Authenticate": ("how to say who you are", {"const": "Bearer"}),
+    "Retry-After": ("seconds after which to try again", {"type": "integer"}),
+}
+"""Every header of Remit's own, what it says, and its schema."""
+SOMETIMES = ("Remit-Limit",)
+BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape}
+"""Bodies that a route takes as plain JSON and understands by itself."""
+TOO_LARGE = f"a body of more than {LARGEST_BODY // 1024} KB"
+
+
+def describe(app: FastAPI) -> None:
+    """Let `app` give the complete description, made once, when somebody asks for it."""
+    plain = app.openapi
+
+    def complete() -> Json:
+        if app.openapi_schema is None:
+            document = plain()
+            _complete(document)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]  # which is how FastAPI wants it done
+
+
+def methods_at(document: Json, path: str) -> list[str]:
+    """What can be done at a path, for the `Allow` header of a 405; of several templates the longest is meant."""
+    for template, calls in sorted(document["paths"].items(), key=lambda each: -len(each[0])):
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path):
+            return sorted(method.upper() for method in calls)
+    return ["GET"]
+
+
+def _complete(document: Json) -> None:
+    schemas = document["components"]["schemas"] = _schemas(document)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path, calls in document["paths"].items():
+        for method, operation in calls.items():
+            name = f"{method.upper()} {path}"
+            call = CALLS.get(name, Call(is_open="security" not in operation))
+            operation["responses"] = dict(_responses(name, call))
+            operation["operationId"] = re.sub(r"\W+", "_", name).lower().strip("_")
+            _examples_in(name, operation)
+            if name in BODY:
+                operation["requestBody"]["content"][JSON]["schema"] = _ref(BODY[name])
+
+
+def _schemas(document: Json) -> Json:
+    told = {model for call in CALLS.values() for model in (call.answer, *(call.also or {}).values()) if model}
+    answers = _defined(sorted({*told, Problem}, key=lambda model: model.__name__), "serialization")
+    bodies = _defined(tuple(BODY.values()), "validation")
+    own = document.get("components", {}).get("schemas", {})
+    made = {**own, **bodies, **answers}
+    made["Problem"]["properties"]["code"]["enum"] = sorted(STATUS)
+    made["ScopeShape"]["oneOf"] = [
+        {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+        for one, other in (("principal", "team"), ("team", "principal"))
+    ]
+    return made
+
+
+def _defined(models: Sequence[type[BaseModel]], mode: JsonSchemaMode) -> Json:
+    _, made = models_json_schema([(model, mode) for model in models], ref_template="#/components/schemas/{model}")
+    return dict(made["$defs"])
+
+
+def _responses(name: str, call: Call) -> Iterator[tuple[str, Json]]:
+    yield str(call.status), _success(name, call)
+    codes = (*ANYBODY, *(() if call.is_open else KNOWN), *call.codes)
+    for status in sorted({STATUS[code] for code in codes} | {413}):
+        fitting = sorted({code for code in codes if STATUS[code] == status}) if status != 413 else ["bad_request"]
+        yield str(status), _problem(status, fitting)
+    for status, model in (call.also or {}).items():
+        yield str(status), {"description": "what is missing", "content": {JSON: {"schema": _ref(model)}}}
+
+
+def _success(name: str, call: Call) -> Json:
+    schema = _ref(call.answer) if call.answer else {"type": "string", "format": "binary"}
+    content: Json = {media: {"schema": schema} for media in call.media}
+    if name in ANSWERS:
+        content[JSON]["example"] = ANSWERS[name]
+    made: Json = {
+        "description": "rows, as `Accept` asks" if "Remit-Rows" in call.headers else "done",
+        "content": content,
+    }
+    return made | _headers(call.headers)
+
+
+def _problem(status: int, codes: Sequence[str]) -> Json:
+    narrowed = {"code": {"enum": list(codes)}, "status": {"const": status}}
+    examples = {code: {"value": _example(code, status)} for code in codes}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}], "properties": narrowed}
+    made: Json = {
+        "description": TOO_LARGE if status == 413 else TITLES[status],
+        "content": {PROBLEM: {"schema": schema, "examples": examples}},
+    }
+    return made | _headers(tuple(HEADERS.get(status, {})))
+
+
+def _example(code: str, status: int) -> Json:
+    detail, help, *more = PROBLEMS[code if status != 413 else "too_large"]
+    told: Json = dict(more[0]) if more else {}
+    title = TITLES[status]
+    core = {"type": f"urn:remit:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    return {**core, **told, "rules": told.get("rules", []), "help": help}
+
+
+def _headers(names: Sequence[str]) -> Json:
+    told = {
+        name: {"description": HEADER[name][0], "required": name not in SOMETIMES, "schema": HEADER[name][1]}
+        for name in names
+    }
+    return {"headers": told} if told else {}
+
+
+def _examples_in(name: str, operation: Json) -> None:
+    if name in BODIES:
+        operation["requestBody"]["content"][JSON]["example"] = BODIES[name]
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            parameter["example"] = IDS[name.split("/")[2]]
+
+
+def _ref(model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -1,0 +1,85 @@
+"""Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
+
+python tests/torture.py [decisions] [pairs] [api]
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import api_runs
+from service import serving
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "benchmarks" / "torture.md"
+HEAD = """\
+# The last long runs
+
+Written by `make torture`: each line by the last run of its part that found nothing.
+
+| part | when (UTC) | seconds | what was compared or asked, and what was found |
+| --- | --- | --- | --- |
+"""
+ROLES = ("ana", "sam", "olga", "eve", "bob", None)
+EXAMPLES = 200
+
+
+def decisions() -> str:
+    """A million random decisions by Remit, stock Casbin and a naive reference."""
+    return script("differential.py", "1000000")
+
+
+def pairs() -> str:
+    """A hundred thousand pairs of reads on stores that differ in what the reader may not see."""
+    return script("noninterference.py", "100000")
+
+
+def api() -> str:
+    """Schemathesis at length, as everybody."""
+    place = Path(tempfile.mkdtemp(prefix="remit-torture-"))
+    place.chmod(0o711)
+    with serving(place, "") as service:
+        said = [api_runs.run(service, who, EXAMPLES).strip().splitlines()[-1].strip("= ") for who in ROLES]
+    return f"{EXAMPLES} examples for each call as {', '.join(map(str, ROLES))}: {'; '.join(said)}"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"decisions": decisions, "pairs": pairs, "api": api}
+
+
+def script(name: str, *arguments: str) -> str:
+    """What one of the scripts beside this one says, in one line; raises where it found a difference."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / name), *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    print(done.stdout, end="")
+    if done.returncode:
+        raise SystemExit(f"{name} found differences")
+    return "; ".join(done.stdout.split("\n")).strip("; ")
+
+
+def record(part: str, at: datetime, seconds: float, said: str) -> None:
+    """Put the line of a part in the place of its last one."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    kept = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+    kept[part] = f"| {part} | {at:%Y-%m-%d %H:%M} | {seconds:.0f} | {said.replace('|', '/')} |"
+    RESULTS.write_text(HEAD + "".join(f"{kept[name]}\n" for name in PARTS if name in kept))
+
+
+def main() -> None:
+    """Run the parts that are named, or all of them; the first that finds anything ends it."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    for part in arguments.parse_args().parts or PARTS:
+        started, at = time.monotonic(), datetime.now(UTC)
+        print(f"{part}: {PARTS[part].__doc__}", flush=True)
+        said = PARTS[part]()
+        record(part, at, time.monotonic() - started, said)
+
+
+if __name__ == "__main__":
+    main()
