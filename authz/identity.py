@@ -29,6 +29,14 @@ Claims = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who a token speaks for, and when it ends: seconds since 1970."""
+
+    principal: Principal
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What a token must say of itself: the exact issuer and audience, a claim with teams, and when it is now."""
 
@@ -113,6 +121,11 @@ class Identity:
 
     def verify(self, token: str) -> Principal | TokenRefused:
         """Who `token`, an RFC 9068 access token, speaks for. Never raises for what is in a token."""
+        verdict = self.admit(token)
+        return verdict if isinstance(verdict, TokenRefused) else verdict.principal
+
+    def admit(self, token: str) -> Admitted | TokenRefused:
+        """As `verify`, and when the token ends."""
         unverified = take_apart(token)
         if isinstance(unverified, TokenRefused):
             return unverified
@@ -127,8 +140,8 @@ class Identity:
             self._seen.keep(token, _Checked(key, signed))
         return admitted
 
-    def recall(self, token: str) -> Principal | None:
-        """As `verify`, at once, for a token that was let in before; None where it takes `verify` to tell.
+    def recall(self, token: str) -> Admitted | None:
+        """As `admit`, at once, for a token that was let in before; None where it takes `admit` to tell.
 
         Only the reading and the signature are remembered, for as long as the very key is held that it was checked
         with; what the token says of itself is judged again, by the clock of now.
@@ -143,10 +156,12 @@ class Identity:
         """Whether tokens can be checked now; asks the issuer where that is not known."""
         return self._issuer.is_reachable()
 
-    def _admitted(self, signed: SignedToken) -> Principal | TokenRefused:
+    def _admitted(self, signed: SignedToken) -> Admitted | TokenRefused:
         expected = Expected(self._issuer.url, self._audience, self._teams_claim, self._clock())
         reason = next((reason for holds, reason in RULES if not holds(signed.claims, expected)), None)
-        return self._principal(signed.claims) if reason is None else TokenRefused(reason)
+        if reason is not None:
+            return TokenRefused(reason)
+        return Admitted(self._principal(signed.claims), _time(signed.claims, "exp"))
 
     def _principal(self, claims: Claims) -> Principal:
         name, listed = str(claims["sub"]), claims[self._teams_claim]

@@ -7,7 +7,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from audit.errors import AuditError
-from authz.identity import Identity
+from authz.identity import Admitted, Identity
 from authz.refused_tokens import RefusedTokens
 from authz.tokens import TokenRefused
 from policy.values import Principal
@@ -17,7 +17,7 @@ from .problems import Failed, not_recorded
 
 BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="an OpenID Connect access token (RFC 9068)")
 HELP = (
-    "sign in and send an access token for this service as `Authorization: Bearer …`; the command line takes REMIT_TOKEN"
+    "run `remit login`, or send an access token for this service as `Authorization: Bearer …`; REMIT_TOKEN goes before"
 )
 
 
@@ -33,21 +33,22 @@ class Callers:
         self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
     ) -> Principal:
         """The principal; raises `Failed` with `no_token` or `bad_token`."""
-        headers = request.headers.getlist("authorization")
-        if not headers:
-            raise Failed("no_token", "no token came with the request", HELP)
-        scheme, _space, token = headers[0].partition(" ")
-        is_one = len(headers) == 1 and scheme.lower() == "bearer"
+        token = _token(request)
         # A token that is known costs no change of threads; all else may wait for the issuer or the ledger.
-        known = self._identity.recall(token) if is_one else None
-        if known is not None:
-            return known
-        return await run_in_threadpool(self._verified, request, token if is_one else None)
+        admitted = self._identity.recall(token) if token is not None else None
+        if admitted is None:
+            admitted = await run_in_threadpool(self._admitted, request, token)
+        request.state.token_ends = admitted.ends
+        return admitted.principal
 
-    def _verified(self, request: Request, token: str | None) -> Principal:
+    def waited_for(self, request: Request) -> Principal:
+        """As above, for whoever may wait."""
+        return self._admitted(request, _token(request)).principal
+
+    def _admitted(self, request: Request, token: str | None) -> Admitted:
         if token is None:
             raise self._refuse(request, "the request does not carry exactly one bearer token")
-        verdict = self._identity.verify(token)
+        verdict = self._identity.admit(token)
         if isinstance(verdict, TokenRefused):
             raise self._refuse(request, verdict.reason)
         return verdict
@@ -59,3 +60,12 @@ class Callers:
         except AuditError:
             return not_recorded()
         return Failed("bad_token", reason, HELP)
+
+
+def _token(request: Request) -> str | None:
+    """The one bearer token; None where it is not one. Raises `Failed` with `no_token`."""
+    headers = request.headers.getlist("authorization")
+    if not headers:
+        raise Failed("no_token", "no token came with the request", HELP)
+    scheme, _space, token = headers[0].partition(" ")
+    return token if len(headers) == 1 and scheme.lower() == "bearer" else None

@@ -1,14 +1,17 @@
 """`GET /v1/datasets`: what there is, and what of it the caller would get to see."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from policy.bundle import Bundle
-from policy.engine import Answer
+from policy.engine import NOTHING, Answer
 from policy.names import ANY
+from policy.policies import Policies
+from policy.tables import closest, shown
 from policy.values import Action, Column, Dataset, Principal, Treatment
 
 from .parts import Parts
@@ -31,6 +34,9 @@ class ColumnView(BaseModel):
     sensitivity: str
     treatment: str
     why: str
+    purpose: str | None = Field(description="the purpose that `treatment` is for; none for outsiders")
+    rules: list[str] = Field(description="the rules that decide, or would but for their condition")
+    lacked: list[str] = Field(description="what conditions asked for and did not find")
 
 
 class DatasetView(BaseModel):
@@ -68,7 +74,9 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         bundle = parts.control.state.bundle
         found = bundle.catalog.datasets.get(name)
         if found is None:
-            raise Failed("unknown_dataset", f"there is no dataset `{name}`", "`remit datasets` lists what there is")
+            near = closest(name, bundle.catalog.datasets)
+            hint = f"did you mean `{near}`?" if near else "`remit datasets` lists what there is"
+            raise Failed("unknown_dataset", f"there is no dataset `{shown(name)}`", hint)
         return _view(found, who, bundle)
 
     return router
@@ -81,15 +89,18 @@ def _view(dataset: Dataset, who: Principal, bundle: Bundle) -> DatasetView:
     purposes = sorted(declared - {ANY})
     columns = []
     for column in dataset.columns.values():
-        treatment, why = _seen(dataset, column, who, purposes, bundle)
+        seen = _seen(dataset, column, who, purposes, bundle)
         columns.append(
             ColumnView(
                 name=column.name,
                 data_class=column.data_class,
                 type=column.type.value,
                 sensitivity=str(bundle.policies.sensitivity_of(column.data_class)),
-                treatment=str(treatment),
-                why=why,
+                treatment=str(seen.treatment),
+                why=seen.why,
+                purpose=seen.purpose,
+                rules=list(seen.answer.rules),
+                lacked=list(seen.answer.lacked),
             )
         )
     return DatasetView(
@@ -102,24 +113,44 @@ def _view(dataset: Dataset, who: Principal, bundle: Bundle) -> DatasetView:
     )
 
 
-def _seen(
-    dataset: Dataset, column: Column, who: Principal, purposes: Iterable[str], bundle: Bundle
-) -> tuple[Treatment, str]:
-    """The most revealing treatment among the purposes that the audience declares for the caller, and why."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The most revealing that the caller gets of a column, for which purpose, and the rules' answer to that."""
+
+    treatment: Treatment
+    purpose: str | None
+    answer: Answer
+    why: str
+
+
+def _seen(dataset: Dataset, column: Column, who: Principal, purposes: Iterable[str], bundle: Bundle) -> Seen:
+    """What the rules say for the purposes that the audience declares for the caller."""
     if not purposes:
-        return Treatment.HIDDEN, "the owner did not declare any team of yours as its audience"
+        why = f"the owner, {dataset.owner}, did not declare any team of yours as its audience"
+        return Seen(Treatment.HIDDEN, None, NOTHING, why)
     ask = bundle.engine.ask
-    answers = [ask(who, purpose, dataset, column.data_class, Action.READ).of(column) for purpose in purposes]
-    best = max(answers, key=lambda answer: (answer.effect == "allow", answer.treatment))
-    return (best.treatment if best.effect == "allow" else Treatment.HIDDEN), _why(best)
+    answers = [(ask(who, purpose, dataset, column.data_class, Action.READ).of(column), purpose) for purpose in purposes]
+    answer, purpose = max(answers, key=lambda one: (one[0].effect == "allow", one[0].treatment))
+    treatment = answer.treatment if answer.effect == "allow" else Treatment.HIDDEN
+    return Seen(treatment, purpose, answer, _why(answer, column, bundle.policies))
 
 
-def _why(answer: Answer) -> str:
-    lacked = f"; {'; '.join(answer.lacked)}" if answer.lacked else ""
+def _why(answer: Answer, column: Column, policies: Policies) -> str:
+    rules = ", ".join(answer.rules)
     match answer.effect:
+        case "allow" if answer.treatment is Treatment.HIDDEN:
+            said = f"allowed coarse by {rules}, but the catalog has no `coarse` for it"
         case "allow":
-            return f"allowed by {', '.join(answer.rules)}{lacked}"
+            said = f"allowed by {rules}"
         case "deny":
-            return f"denied by {', '.join(answer.rules)}{lacked}"
+            said = f"denied by {rules}"
+        case _ if answer.rules:
+            said = f"no rule allows it; {'; '.join(_would(name, policies) for name in answer.rules)}"
         case _:
-            return f"no rule allows it{lacked}"
+            said = f"no rule of your teams speaks of {column.data_class}"
+    return "; ".join((said, *answer.lacked))
+
+
+def _would(name: str, policies: Policies) -> str:
+    condition = next(rule.condition for rule in policies.rules if rule.name == name)
+    return f"{name} would, if {condition} held: {policies.conditions[condition].text}"

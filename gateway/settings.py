@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from policy.tables import closest
 
-CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN"}
+CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN", "REMIT_CLIENT_SECRET"}
 """Settings of the command line and the Python client; the gateway passes over them."""
 
 
@@ -21,7 +21,8 @@ class BadSetting(ValueError):
 class Settings:
     """Everything that can be set; the field `x` is `REMIT_X` in the environment.
 
-    `listen` is (host, port); `database_url` is libpq's, empty for the embedded database.
+    `listen` is (host, port); `database_url` is libpq's, empty for the embedded database. `public_url` is where clients
+    reach the gateway, without a slash at its end; `client_id` is what `remit login` is known as to the issuer.
     """
 
     home: Path
@@ -29,10 +30,12 @@ class Settings:
     policies: Path
     catalog: Path
     listen: tuple[str, int]
+    public_url: str
     oidc_issuer: str
     oidc_audience: str
     teams_claim: str
     attribute_claims: tuple[str, ...]
+    client_id: str
     alert_urls: tuple[str, ...]
 
     @classmethod
@@ -43,16 +46,19 @@ class Settings:
         for name in sorted(given.keys() - known):
             near = closest(name, known)
             raise BadSetting(f"unknown setting `{name}`" + (f"; did you mean `{near}`?" if near else ""))
+        listen = _address(given.get("REMIT_LISTEN") or "127.0.0.1:8470")
         return cls(
             home=Path(given.get("REMIT_HOME") or ".remit").absolute(),
             database_url=_database(given.get("REMIT_DATABASE_URL", "")),
             policies=Path(given.get("REMIT_POLICIES") or "policies.conf").absolute(),
             catalog=Path(given.get("REMIT_CATALOG") or "catalog.toml").absolute(),
-            listen=_address(given.get("REMIT_LISTEN") or "127.0.0.1:8470"),
+            listen=listen,
+            public_url=_public_url(given.get("REMIT_PUBLIC_URL") or _url_of(*listen)),
             oidc_issuer=_issuer(given.get("REMIT_OIDC_ISSUER", "")),
             oidc_audience=given.get("REMIT_OIDC_AUDIENCE") or "remit",
             teams_claim=given.get("REMIT_TEAMS_CLAIM") or "groups",
             attribute_claims=_names(given.get("REMIT_ATTRIBUTE_CLAIMS", "")),
+            client_id=given.get("REMIT_CLIENT_ID") or "remit-cli",
             alert_urls=tuple(given.get("REMIT_ALERT_URLS", "").split()),
         )
 
@@ -69,6 +75,26 @@ def _address(value: str) -> tuple[str, int]:
     if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise BadSetting(f"`REMIT_LISTEN` is not an address: `{value}`; write it as 127.0.0.1:8470")
     return host, int(port)
+
+
+def _url_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _split(value: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _public_url(value: str) -> str:
+    parts = _split(value)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise BadSetting(f"`REMIT_PUBLIC_URL` is not an address: `{value}`; write it as https://remit.example.com")
+    return value.rstrip("/")
 
 
 def _issuer(value: str) -> str:

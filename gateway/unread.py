@@ -38,7 +38,7 @@ class Unread:
             return not_recorded()
 
     def _recorded(self, request: Request, failed: Failed, body: bytes | None, kind: Kind) -> Failed:
-        principal = self._caller(request, None)
+        principal = self._caller.waited_for(request)
         read, digest = new_read_id(), self._parts.control.state.bundle.digest
         recorded = self._parts.ledger.append(self._parts.records.unread(read, principal, body, kind, digest))
         if kind is Kind.READ_REFUSED:

@@ -2,7 +2,7 @@
 
 from .answers import Alert, Check, Compared, Dataset, Grant, Line, Page, Problem, Reloaded
 from .client import Client, connect
-from .errors import BrokenStream, GatewayFault, Misuse, NotInstalled, Refused, RemitError, Unreachable
+from .errors import BrokenStream, GatewayFault, LoginFailed, Misuse, NotInstalled, Refused, RemitError, Unreachable
 from .rows import Receipt, RowReader
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "GatewayFault",
     "Grant",
     "Line",
+    "LoginFailed",
     "Misuse",
     "NotInstalled",
     "Page",

@@ -55,7 +55,10 @@ class AudienceMember:
 
 @dataclass(frozen=True, slots=True)
 class DatasetColumn:
-    """A column, its data class, and what the caller would get of it: `treatment`, because of `why`."""
+    """A column, its data class, and what the caller would get of it: `treatment`, because of `why`.
+
+    That is for `purpose`. `rules` decide, or would but for their condition; `lacked` is what conditions did not find.
+    """
 
     name: str
     data_class: Annotated[str | None, Field(alias="class")] = None
@@ -63,6 +66,9 @@ class DatasetColumn:
     sensitivity: str | None = None
     treatment: str | None = None
     why: str | None = None
+    purpose: str | None = None
+    rules: tuple[str, ...] = ()
+    lacked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,18 @@ class Alert:
     evidence: Evidence | None = None
     next: str | None = None
     acknowledged: Acknowledged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whoami:
+    """Who the gateway takes the caller for: `name` is the token's `sub`, `expires` when the token ends."""
+
+    name: str
+    kind: str
+    teams: tuple[str, ...]
+    attributes: Mapping[str, str | int | bool]
+    issuer: str
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)

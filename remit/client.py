@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Alert, Check, Dataset, Grant, Line, Page, Reloaded
-from .connection import Connection
+from .answers import Alert, Check, Dataset, Grant, Line, Page, Reloaded, Whoami
+from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
 from .rows import RowReader
 
@@ -21,21 +21,35 @@ _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
 _ENTRIES = TypeAdapter(Page[Line])
+_WHOAMI = TypeAdapter(Whoami)
 
 
 def connect(url: str | None = None, *, token: str | None = None, timeout: float = 120.0) -> "Client":
-    """A client of the gateway at `url` (else REMIT_URL, else this machine) for the owner of `token` (else REMIT_TOKEN).
+    """A client of the gateway at `url` (else REMIT_URL, else this machine) for the owner of `token`.
 
+    Without `token` it is REMIT_TOKEN, else what `remit login` has kept for this gateway, renewed when it has to be.
     `timeout` is the number of seconds without a byte after which an answer counts as lost. Nothing is sent yet;
-    raises `Misuse` where the address or the token cannot be used.
+    raises `Misuse` where the address or the token cannot be used, `LoginFailed` where a kept login cannot be.
 
     >>> import remit
     >>> with remit.connect(url, token=token) as client:
     ...     client.read("events", columns=["who", "x"], rows="x < 500").read_all().num_rows
     500
     """
-    address = url or os.environ.get("REMIT_URL") or DEFAULT_URL
-    return Client(Connection(address, token or os.environ.get("REMIT_TOKEN") or None, timeout))
+    address = gateway_url(url)
+    return Client(Connection(address, token or os.environ.get("REMIT_TOKEN") or _kept(address), timeout))
+
+
+def gateway_url(url: str | None = None) -> str:
+    """`url`, else REMIT_URL, else this machine; raises `Misuse` where it is no address of a gateway."""
+    return canonical(url or os.environ.get("REMIT_URL") or DEFAULT_URL)
+
+
+def _kept(gateway: str) -> Token | None:
+    # imported here: whoever brings a token needs none of it
+    from .login.renewing import kept_login
+
+    return kept_login(gateway)
 
 
 class Client:
@@ -94,6 +108,10 @@ class Client:
         'beyond_columns'
         """
         return self._connection.post("/v1/reads:check", _ask(dataset, columns, rows, limit, purpose, grant), _CHECK)
+
+    def whoami(self) -> Whoami:
+        """Who the gateway takes the caller for, and when the token ends."""
+        return self._connection.get("/v1/whoami", _WHOAMI)
 
     def datasets(self) -> Iterator[Dataset]:
         """Every dataset of the catalogue, with what the caller would get of each column.

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import TypeVar
 from weakref import finalize
@@ -14,6 +14,7 @@ from .answers import Problem
 from .errors import BrokenStream, GatewayFault, Misuse, Refused, Unreachable
 
 T = TypeVar("T")
+Token = str | Callable[[], str]
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 CONNECT_SECONDS = 5.0
 WAITS = (0.1, 0.5)
@@ -22,24 +23,25 @@ _PROBLEM = TypeAdapter(Problem)
 
 
 class Connection:
-    """Speaks to one gateway as one principal; may be shared between threads."""
+    """Speaks to one gateway as one principal; may be shared between threads.
 
-    def __init__(self, url: str, token: str | None, timeout: float) -> None:
+    `token` may be something that gives one: it is asked before each request, as a token may have to be renewed.
+    """
+
+    def __init__(self, url: str, token: "Token | None", timeout: float) -> None:
         address = _address(url)
         if not timeout > 0:
             raise Misuse(f"`{timeout}` is no timeout; name a number of seconds above 0")
         self.url = _place(address)
-        if token is not None and address.scheme != "https" and not _is_loopback(address.host):
+        if token is not None and address.scheme != "https" and not is_loopback(address.host):
             raise Misuse(f"`{url}` is not encrypted, and a token would go over it in the clear; write it as https://")
-        headers = {"accept-encoding": "identity"}
-        if token is not None:
-            headers["authorization"] = f"Bearer {_usable(token)}"
+        self._token = _usable(token) if isinstance(token, str) else token
         self._http = httpx2.Client(
             base_url=address,
-            headers=headers,
-            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
+            headers={"accept-encoding": "identity"},
+            timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             # a proxy of the environment has no business between two processes of one machine
-            trust_env=not _is_loopback(address.host),
+            trust_env=not is_loopback(address.host),
         )
         self.close = finalize(self, self._http.close)
         """Closes every connection, also those of readers that are still open."""
@@ -76,6 +78,9 @@ class Connection:
     ) -> httpx2.Request:
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"content-type": "application/json"}
+        if self._token is not None:
+            token = self._token if isinstance(self._token, str) else _usable(self._token())
+            headers["authorization"] = f"Bearer {token}"
         try:
             return self._http.build_request(method, path, params=params, content=content, headers=headers)
         except UnicodeEncodeError as error:
@@ -164,6 +169,11 @@ class ArrowBody:
             raise BrokenStream("the reader was closed before the rows had ended; read again") from error
 
 
+def canonical(url: str) -> str:
+    """The one spelling of a gateway's address; raises `Misuse` where it is none."""
+    return str(_address(url)).rstrip("/")
+
+
 def _address(url: str) -> httpx2.URL:
     try:
         address = httpx2.URL(url)
@@ -182,11 +192,15 @@ def _place(url: httpx2.URL) -> str:
 def _usable(token: str) -> str:
     if not token.isascii() or not token.isprintable() or " " in token or not token:
         # the token itself is never shown: this message may end up in a log
-        raise Misuse("the token is empty or holds a character that no token has; set REMIT_TOKEN to an access token")
+        raise Misuse(
+            "the token is empty or holds a character that no token has; set REMIT_TOKEN to an access token, or unset "
+            "it and run `remit login`"
+        )
     return token
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, so that nobody listens on the way to it."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

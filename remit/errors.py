@@ -3,6 +3,7 @@
 RemitError
 ├── Misuse         an address, a token or an argument cannot be used; nothing was sent
 ├── Unreachable    nothing answered at the address
+├── LoginFailed    nobody could be logged in, or nobody is any longer; the message says what to do next
 ├── Refused        the gateway said no: which line of the decision table, and what to do next
 ├── GatewayFault   the gateway could not do it, or what answered is no gateway
 ├── BrokenStream   the rows stopped before their end: what arrived is not the answer
@@ -22,6 +23,10 @@ class Misuse(RemitError):
 
 class Unreachable(RemitError):
     """Nothing answered at the address."""
+
+
+class LoginFailed(RemitError):
+    """Nobody could be logged in, or nobody is any longer; the message says what to do next."""
 
 
 class BrokenStream(RemitError):

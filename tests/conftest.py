@@ -26,6 +26,9 @@ settings.register_profile("remit", deadline=None, derandomize=True, suppress_hea
 settings.register_profile("search", settings.get_profile("remit"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "remit"))
 
+# Nobody is logged in: what the developer has kept must not be found, nor changed.
+os.environ |= {"XDG_STATE_HOME": "/nowhere", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+
 TEMPLATE = "remit_template"
 NUMBERS = itertools.count(1)
 

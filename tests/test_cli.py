@@ -218,7 +218,8 @@ def test_nothing_that_the_gateway_says_drives_the_terminal(wire: Wire, run: Run,
 
 def test_datasets_are_listed_and_shown_with_what_the_reader_would_get(wire: Wire, run: Run) -> None:
     column = {"name": "x", "class": "user.behavior.pointer", "type": "integer", "sensitivity": "low"}
-    column |= {"treatment": "clear", "why": "pointer_for_training"}
+    column |= {"treatment": "clear", "why": "allowed by pointer_for_training", "purpose": "train_ai_system"}
+    column |= {"rules": ["pointer_for_training"], "lacked": []}
     dataset = {"name": "pointer_events", "title": "Pointers", "owner": "mci", "source": "recorder", "columns": [column]}
     dataset |= {"audience": [{"team": "research.ml", "purpose": "train_ai_system"}]}
     wire.answers("GET", "/v1/datasets", says({"items": [dataset], "next": None}))

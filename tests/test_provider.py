@@ -14,7 +14,7 @@ from threading import Event, Thread
 import httpx2
 import pytest
 
-from authz.identity import MOST_SEEN, SKEW, Identity
+from authz.identity import MOST_SEEN, SKEW, Admitted, Identity
 from authz.issuer import FRESH_FOR, RETRY_AFTER, USABLE_FOR
 from authz.tokens import TokenRefused
 from policy.values import Principal
@@ -138,8 +138,9 @@ def test_a_token_that_was_let_in_is_known_again_and_nothing_like_it_is(identity:
     good = token()
     assert identity.recall(good) is None
     assert identity.recall(good) is None, "only `verify` lets in"
-    principal = identity.verify(good)
-    assert identity.recall(good) == principal
+    admitted = identity.admit(good)
+    assert isinstance(admitted, Admitted)
+    assert identity.recall(good) == admitted
     head, claims, signature = good.split(".")
     for other in (token(), f"{head}.{claims}.{signature[:-2]}AA", f"{good} ", f"{head}.{claims}.", good[:-1], "\ud800"):
         assert identity.recall(other) is None
@@ -153,7 +154,7 @@ def test_a_token_that_is_known_ends_when_it_ends(
     short = provider.issue("ana", ["research.ml"], iss=front.url, iat=int(clock.now), exp=int(clock.now) + 20)
     assert isinstance(identity.verify(short), Principal)
     clock.now += 20 + SKEW - 1
-    assert isinstance(identity.recall(short), Principal)
+    assert isinstance(identity.recall(short), Admitted)
     clock.now += 1
     assert identity.recall(short) is None
     assert isinstance(identity.verify(short), TokenRefused)
@@ -179,7 +180,7 @@ def test_a_token_is_checked_anew_after_each_fetch_of_the_keys(identity: Identity
     assert isinstance(identity.verify(token()), Principal)
     assert identity.recall(one) is None
     assert isinstance(identity.verify(one), Principal)
-    assert isinstance(identity.recall(one), Principal)
+    assert isinstance(identity.recall(one), Admitted)
 
 
 def test_however_many_tokens_are_let_in_the_memory_of_them_stays_small(identity: Identity, token: Token) -> None:

@@ -271,9 +271,29 @@ def test_the_catalogue_tells_everybody_who_is_known_what_they_would_see_and_why(
         "sensitivity": "critical",
         "treatment": "hidden",
         "why": "denied by reviews_never",
+        "purpose": "train_ai_system",
+        "rules": ["reviews_never"],
+        "lacked": [],
     }
+    assert columns["screen"]["why"] == "no rule of your teams speaks of user.content.screen"
     outsiders = service.call("GET", "/v1/datasets/events", "bob").json()
     assert {each["treatment"] for each in outsiders["columns"]} == {"hidden"}
+    assert {each["why"] for each in outsiders["columns"]} == {
+        "the owner, collection.mci, did not declare any team of yours as its audience"
+    }
+
+
+def test_the_catalogue_says_what_a_condition_asked_for_and_did_not_find(service: Service) -> None:
+    columns = {each["name"]: each for each in service.call("GET", "/v1/datasets/events", "una").json()["columns"]}
+    would = 'pointer would, if trained held: principal.privacy_training == "current"'
+    lacked = "pointer lacks principal.privacy_training"
+    assert columns["x"]["why"] == f"no rule allows it; {would}; {lacked}"
+    assert (columns["x"]["rules"], columns["x"]["lacked"]) == (["pointer"], [lacked])
+
+
+def test_a_dataset_that_is_nearly_named_is_suggested(service: Service) -> None:
+    assert service.call("GET", "/v1/datasets/evnts", "ana").json()["help"] == "did you mean `events`?"
+    assert "remit datasets" in service.call("GET", "/v1/datasets/nothing_like_it", "ana").json()["help"]
 
 
 def test_without_a_token_or_with_a_bad_one_nobody_gets_anything_but_health(service: Service) -> None:

@@ -112,7 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         wire, target = self.server.wire, urlsplit(self.path)
         sent = self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = json.loads(sent) if sent else None
+        is_form = "form" in self.headers.get("Content-Type", "")
+        body = (sent.decode() if is_form else json.loads(sent)) if sent else None
         headers = {name.lower(): value for name, value in self.headers.items()}
         wire.asked.append(Asked(self.command, target.path, parse_qs(target.query), headers, body))
         try:

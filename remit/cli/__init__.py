@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from audit.errors import AuditError
 from authz.errors import AuthzError
 from gateway.settings import BadSetting
 from policy.errors import MisreadAll
 from remit.answers import Problem
-from remit.errors import BrokenStream, GatewayFault, Misuse, Refused, RemitError, Unreachable
+from remit.errors import BrokenStream, GatewayFault, LoginFailed, Misuse, Refused, RemitError, Unreachable
 
-from . import alerts, audit, grants, policy, reads, running, terminal
+from . import alerts, audit, completion, datasets, grants, login, policy, reads, running, terminal, usage
 
 app = typer.Typer(
     help="Keeps every read of employee data inside what was declared, approved and recorded.",
@@ -24,7 +25,10 @@ app = typer.Typer(
 )
 app.command()(running.serve)
 app.command()(running.demo)
-app.command()(reads.datasets)
+app.command()(login.login)
+app.command()(login.logout)
+app.command()(login.whoami)
+app.command()(datasets.datasets)
 app.command()(reads.read)
 app.command()(reads.check)
 app.add_typer(policy.commands, name="policy")
@@ -32,20 +36,23 @@ app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
 app.add_typer(running.database, name="database")
+app.command()(completion.completion)
 
-EXITS: Mapping[type[Exception], tuple[int, str]] = {
-    Misuse: (2, "usage"),
-    BadSetting: (2, "bad_setting"),
-    MisreadAll: (1, "not_understood"),
-    Unreachable: (3, "unreachable"),
-    GatewayFault: (3, "gateway_fault"),
-    BrokenStream: (3, "broken_stream"),
-    AuditError: (3, "ledger_fault"),
-    AuthzError: (3, "store_fault"),
-    RemitError: (3, "fault"),
+EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
+    Misuse: (2, "usage", ""),
+    BadSetting: (2, "bad_setting", "README lists every setting; mend it and start again"),
+    MisreadAll: (1, "not_understood", "mend the file; `remit policy check FILE` says whether it is understood"),
+    LoginFailed: (1, "not_logged_in", ""),
+    Unreachable: (3, "unreachable", "`remit serve` starts a gateway here; REMIT_URL says where another one is"),
+    GatewayFault: (3, "gateway_fault", "try again; if it goes on, tell whoever runs the gateway"),
+    BrokenStream: (3, "broken_stream", ""),
+    AuditError: (3, "ledger_fault", "see that the database runs, and that REMIT_DATABASE_URL or REMIT_HOME names it"),
+    AuthzError: (3, "store_fault", "try again; if it goes on, tell the dataset's owner"),
+    RemitError: (3, "fault", "try again; if it goes on, tell whoever runs Remit"),
 }
-"""How each error ends the command, the first that fits, and its name where the gateway gave it no code."""
-KNOWN: tuple[type[Exception], ...] = (Refused, *EXITS)
+"""How each error ends the command, the first that fits: its exit code, its name where the gateway gave it no code, and
+what to do next where its message does not say so by itself."""
+KNOWN: tuple[type[Exception], ...] = (Refused, *EXITS, TyperException, Abort)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,19 +62,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # a terminal that cannot show a letter gets its number, never a traceback
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    completion.prepare()
     try:
-        app(given, prog_name="remit")
+        status = app(given, prog_name="remit", standalone_mode=False)
     except KNOWN as error:
-        status, problem = _outcome(error)
-        show = terminal.print_problem_json if "--json" in given else terminal.problem
-        show(problem)
-        sys.exit(status)
+        status = _fail(error, as_json="--json" in given)
+    sys.exit(status)
+
+
+def _fail(error: Exception, *, as_json: bool) -> int:
+    if isinstance(error, TyperException) and (help := usage.help_of(error)) is not None:
+        for line in help.splitlines():
+            terminal.note(line)
+        return 2
+    status, problem = _outcome(error)
+    show = terminal.print_problem_json if as_json else terminal.problem
+    show(problem)
+    return status
 
 
 def _outcome(error: Exception) -> tuple[int, Problem]:
     if isinstance(error, Refused):
         return 1, error.problem
-    status, code = next(exit for kind, exit in EXITS.items() if isinstance(error, kind))
+    if isinstance(error, TyperException):
+        return 2, usage.problem_of(error)
+    if isinstance(error, Abort):
+        return 1, Problem(
+            code="stopped", detail="it was not answered", help="`--help` names the option that answers it"
+        )
+    status, code, help = next(exit for kind, exit in EXITS.items() if isinstance(error, kind))
     if isinstance(error, GatewayFault) and error.problem is not None:
         return status, error.problem
-    return status, Problem(code=code, detail=str(error))
+    return status, Problem(code=code, detail=str(error), help=help)

@@ -8,8 +8,13 @@ import typer
 from remit.client import Client, connect
 from remit.errors import Misuse
 
+from . import completion
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-DatasetName = Annotated[str, typer.Argument(help="The dataset's name, as `remit datasets` lists it.")]
+DatasetName = Annotated[
+    str,
+    typer.Argument(help="The dataset's name, as `remit datasets` lists it.", autocompletion=completion.datasets),
+]
 Columns = Annotated[str | None, typer.Option(help="Names with commas between; all of the grant's where left out.")]
 Rows = Annotated[str | None, typer.Option(help="A filter: x < 500 and button = 'left'.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most that many rows.")]
@@ -18,7 +23,7 @@ GrantId = Annotated[str | None, typer.Option(help="Under which grant; yours are 
 
 
 def gateway() -> Client:
-    """The gateway of REMIT_URL, as the owner of REMIT_TOKEN."""
+    """The gateway of REMIT_URL, as the owner of REMIT_TOKEN or of the login that is kept for it."""
     return connect()
 
 

@@ -53,7 +53,7 @@ def bytes_of(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Misuse(f"`{file}` cannot be read: {error.strerror}") from error
+        raise Misuse(f"`{file}` cannot be read: {error.strerror}; name a file that can be") from error
 
 
 def _show_problems(misread: MisreadAll, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`remit datasets`, `remit check`, `remit read`: what there is, what you would get, and the rows."""
+"""`remit check`, `remit read`: what you would get, and the rows."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from pyarrow import ipc
 from pydantic import TypeAdapter
 from rich.progress import BarColumn, FileSizeColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from remit.answers import Check, Dataset, Problem
+from remit.answers import Check, Problem
 from remit.rows import RowReader
 
 from . import options, terminal
@@ -21,23 +21,6 @@ from .outfile import Format, appearing, check_place, format_of
 PEEK = 20
 """How many rows a person is shown; a table of more is no longer read."""
 Advance = Callable[[int, int], None]
-
-
-def datasets(
-    name: Annotated[str | None, typer.Argument(help="Show this one, column by column.")] = None,
-    as_json: options.Json = False,
-) -> None:
-    """Lists the datasets, or what you would get of one."""
-    with options.gateway() as gateway:
-        if name is not None:
-            _show_dataset(gateway.dataset(name), as_json=as_json)
-            return
-        found = tuple(gateway.datasets())
-    if as_json:
-        terminal.print_json(found, TypeAdapter(tuple[Dataset, ...]))
-        return
-    lines = [(each.name, each.title, each.owner, [column.name for column in each.columns]) for each in found]
-    terminal.table(("name", "title", "owner", "columns"), lines, empty="the catalogue is empty")
 
 
 def check(
@@ -186,21 +169,6 @@ def _note_receipt(reader: RowReader) -> None:
     terminal.note(f"read {said.read} under grant {said.grant}, entry {said.entry} of the ledger")
     if said.rows:
         terminal.note(f"narrowed to {said.rows}")
-
-
-def _show_dataset(found: Dataset, *, as_json: bool) -> None:
-    if as_json:
-        terminal.print_json(found, TypeAdapter(Dataset))
-        return
-    terminal.say(f"{found.name}: {found.title}")
-    audience = [f"{member.team} for {member.purpose}" for member in found.audience] or "nobody"
-    terminal.fields([("owner", found.owner), ("source", found.source), ("audience", audience)], terminal.out())
-    lines = [
-        (column.name, column.data_class, column.type, column.sensitivity, column.treatment, column.why)
-        for column in found.columns
-    ]
-    headings = ("column", "data class", "type", "sensitivity", "you get", "because")
-    terminal.table(headings, lines, empty="it has no columns")
 
 
 def _show_allowed(dataset: str, answer: Check) -> None:

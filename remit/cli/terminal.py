@@ -103,8 +103,16 @@ def print_problem_json(said: Problem) -> None:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else WIDE
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    is_terminal = stream.isatty()
+    # said, not guessed: else FORCE_COLOR would put colours into files and pipes
+    return Console(
+        stderr=stderr,
+        width=None if is_terminal else WIDE,
+        force_terminal=is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def _is_plain(char: str) -> bool:
