@@ -19,6 +19,7 @@ MIGRATING = 7237124803
 RIGHTS = {
     "audit_entries": "SELECT, INSERT",
     "audit_head": "SELECT, UPDATE",
+    "audit_blocks": "SELECT",
     "open_reads": "SELECT, INSERT, UPDATE, DELETE",
     "grants": "SELECT, INSERT, UPDATE",
     "grant_datasets": "SELECT, INSERT",

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import BIT, JSONB, TIMESTAMP
 
 METADATA = MetaData()
 MOMENT = TIMESTAMP(timezone=True)
@@ -30,19 +30,24 @@ AUDIT_ENTRIES = Table(
     Column("leaf", LargeBinary, nullable=False),
     Column("doc", JSONB, Computed("canonical::jsonb", persisted=True)),
     CheckConstraint("octet_length(leaf) = 32", name="audit_entries_leaf"),
+    # All that an append pays for search but its key: what else is searched for is in `audit_blocks`. A hash takes
+    # values of any length, where a B-tree refuses 2,700 bytes, and an entry must be writable whatever somebody sent.
+    Index(
+        "audit_entries_read",
+        text("(doc ->> 'read')"),
+        postgresql_using="hash",
+        postgresql_where=text("(doc ->> 'read') IS NOT NULL"),
+    ),
 )
 
-SEARCHED = ("actor", "dataset", "grant", "code", "read")
-"""What has an index of its own. The first 100 characters are indexed: a B-tree refuses values of 2,700 bytes,
-and an entry must be writable however long a name somebody sent."""
-
-for name in SEARCHED:
-    Index(
-        f"audit_entries_{name}",
-        text(f"\"left\"(doc ->> '{name}', 100)"),
-        AUDIT_ENTRIES.c.seq,
-        postgresql_where=text(f"(doc ->> '{name}') IS NOT NULL"),
-    )
+AUDIT_BLOCKS = Table(
+    "audit_blocks",
+    METADATA,
+    Column("term", Text, primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("entries", BIT(2048), nullable=False),
+)
+"""Which entries of each block hold each term; see `blocks`. Derived: empty it, and it is made anew."""
 
 AUDIT_HEAD = Table(
     "audit_head",
@@ -77,6 +82,8 @@ GRANTS = Table(
     Column("added_at", MOMENT, nullable=False),
     Column("ends", MOMENT, nullable=False),
     CheckConstraint("(principal IS NULL) <> (team IS NULL)", name="grants_for_one"),
+    Index("grants_principal", "principal", "id"),
+    Index("grants_team", "team", "id"),
 )
 
 GRANT_DATASETS = Table(
@@ -86,8 +93,9 @@ GRANT_DATASETS = Table(
     Column("dataset", Text, primary_key=True),
     Column("principal", Text),
     Column("team", Text),
-    Index("grant_datasets_principal", "dataset", "principal"),
-    Index("grant_datasets_team", "dataset", "team"),
+    Column("ends", MOMENT, nullable=False),
+    Index("grant_datasets_principal", "dataset", "principal", "ends"),
+    Index("grant_datasets_team", "dataset", "team", "ends"),
 )
 
 PAUSES = Table(

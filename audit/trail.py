@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from . import blocks
 from .canonical import cleaned
-from .drafts import stamp
 
 BEFORE_EVERYTHING, AFTER_EVERYTHING = 0, 2**63 - 1
+MOST_UNINDEXED = 2 * blocks.ENTRIES
+"""Entries that no block tells of yet, looked at one by one for one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,52 +45,125 @@ class Line:
     doc: Mapping[str, Any]
 
 
-# The shortened value is what the index has, the whole one what was asked for.
-EXACT = "\"left\"(doc ->> '{name}', 100) = \"left\"(:{name}, 100) AND doc ->> '{name}' = :{name}"
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries that fit, newest first, and `before_seq` of the next page; None where this was the last.
+
+    A page may have less than was asked for, even nothing, and a next one: so far was looked, and there is more to
+    look at.
+    """
+
+    lines: tuple[Line, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A query, ready to be asked: SQL conditions with their values, bounds on `seq`, both exclusive."""
+
+    values: Mapping[str, str]
+    after: int
+    before: int
+    limit: int
+
+    @property
+    def conditions(self) -> str:
+        return "".join(f" AND {CONDITIONS[name]}" for name in self.values)
+
+
 WITHIN = "(doc ->> '{name}' = :{name} OR starts_with(doc ->> '{name}', :{name} || '.'))"
 CONDITIONS = {
-    **{name: EXACT.format(name=name) for name in ("actor", "dataset", "code", "grant", "read")},
+    **{name: f"doc ->> '{name}' = :{name}" for name in ("actor", "dataset", "code", "grant", "read")},
     **{name: WITHIN.format(name=name) for name in ("kind", "purpose")},
     "team": """EXISTS (SELECT FROM jsonb_array_elements_text(doc -> 'teams') AS own (team)
         WHERE own.team = :team OR starts_with(own.team, :team || '.'))""",
 }
-PAGE = (
+STRETCH = (
     "SELECT seq, doc FROM audit_entries WHERE seq > :after AND seq < :before {conditions} ORDER BY seq {way} LIMIT :n"
 )
-FROM_SEQ = text("SELECT seq, doc ->> 'at' FROM audit_entries WHERE seq >= :seq ORDER BY seq LIMIT 1")
-LAST_SEQ = text("SELECT max(seq) FROM audit_entries")
+NAMED = "SELECT seq, doc FROM audit_entries WHERE seq = ANY(:seqs) {conditions} ORDER BY seq DESC"
+# Not one statement with its order: where PostgreSQL knows too little of the table it would walk all of it backwards.
+OF_READ = """
+    WITH own AS MATERIALIZED (SELECT seq, doc FROM audit_entries WHERE doc ->> 'read' = :read)
+    SELECT seq, doc FROM own WHERE seq > :after AND seq < :before {conditions} ORDER BY seq DESC LIMIT :n
+"""
+# By halving: time never runs back, so it needs no index. Fixed in width, times sort as texts do, byte by byte.
+FIRST_SINCE = text("""
+    WITH RECURSIVE half (low, high) AS (
+        SELECT 1::bigint, (SELECT coalesce(max(seq), 0) + 1 FROM audit_entries)
+        UNION ALL
+        SELECT CASE WHEN is_before THEN middle + 1 ELSE low END, CASE WHEN is_before THEN high ELSE middle END
+        FROM half, LATERAL (SELECT (low + high) / 2) AS at_half (middle), LATERAL (
+            SELECT (doc ->> 'at') COLLATE "C" < :at FROM audit_entries WHERE seq >= middle ORDER BY seq LIMIT 1
+        ) AS told (is_before)
+        WHERE low < high
+    )
+    SELECT max(low) FROM half
+""")
+LAST_SEQ = text("SELECT coalesce(max(seq), 0) FROM audit_entries")
 
 
-def search(engine: Engine, query: Query) -> list[Line]:
+def search(engine: Engine, query: Query) -> Page:
     """Up to `query.limit` entries that fit, newest first. Faults are SQLAlchemy's."""
     # Hostile characters were replaced when the entry was made: the same here finds it.
-    sought = {name: cleaned(value)[0] for name in CONDITIONS if (value := getattr(query, name)) is not None}
-    conditions = "".join(f" AND {CONDITIONS[name]}" for name in sought)
+    values = {name: str(cleaned(value)[0]) for name in CONDITIONS if (value := getattr(query, name)) is not None}
     with engine.connect() as connection:
         after = BEFORE_EVERYTHING if query.from_ is None else _first_since(connection, query.from_) - 1
         before = AFTER_EVERYTHING if query.to is None else _first_since(connection, query.to)
-        bounds = {"after": after, "before": min(before, query.before_seq or before), "n": query.limit}
-        statement = text(PAGE.format(conditions=conditions, way="DESC"))
-        return list(_lines(connection, statement, sought | bounds))
+        sought = _Sought(values, after, min(before, query.before_seq or before), query.limit)
+        if not values or "read" in values:
+            return _whole(connection, sought)
+        return _by_blocks(connection, sought)
 
 
 def after(engine: Engine, seq: int, limit: int) -> list[Line]:
     """The next entries after `seq`, oldest first, at most `limit`. Faults are SQLAlchemy's."""
     bounds = {"after": seq, "before": AFTER_EVERYTHING, "n": limit}
     with engine.connect() as connection:
-        return list(_lines(connection, text(PAGE.format(conditions="", way="ASC")), bounds))
+        return list(_lines(connection, STRETCH.format(conditions="", way="ASC"), bounds))
 
 
-def _lines(connection: Connection, statement: Any, values: Mapping[str, Any]) -> Iterator[Line]:
-    return (Line(seq, doc) for seq, doc in connection.execute(statement, values))
+def _whole(connection: Connection, sought: _Sought) -> Page:
+    """A page of everything, or of one read: nothing has to be skipped."""
+    statement = (OF_READ if sought.values else STRETCH).format(conditions=sought.conditions, way="DESC")
+    bounds = {"after": sought.after, "before": sought.before, "n": sought.limit + 1}
+    return _page(list(_lines(connection, statement, {**sought.values, **bounds})), sought, sought.after + 1)
+
+
+def _by_blocks(connection: Connection, sought: _Sought) -> Page:
+    """First what is too new for a block, then where the terms meet."""
+    unindexed = blocks.first_unindexed(connection)
+    before = min(sought.before, int(connection.execute(LAST_SEQ).scalar_one()) + 1)
+    start = max(unindexed, before - MOST_UNINDEXED, sought.after + 1)
+    bounds = {"after": start - 1, "before": before, "n": sought.limit + 1}
+    statement = STRETCH.format(conditions=sought.conditions, way="DESC")
+    lines = list(_lines(connection, statement, {**sought.values, **bounds})) if start < before else []
+    if start > max(unindexed, sought.after + 1) or len(lines) > sought.limit:
+        return _page(lines, sought, start)
+    before, wanted = min(before, unindexed), sought.limit + 1 - len(lines)
+    if before <= sought.after + 1:
+        return _page(lines, sought, sought.after + 1)
+    terms = blocks.terms(sought.values)
+    hits = blocks.hits(connection, terms, sought.after, before, wanted)
+    # A term is a shortened value: what was found is compared whole.
+    named = NAMED.format(conditions=sought.conditions)
+    lines += _lines(connection, named, {**sought.values, "seqs": list(hits.seqs)}) if hits.seqs else []
+    return _page(lines, sought, hits.upto)
+
+
+def _page(lines: list[Line], sought: _Sought, upto: int) -> Page:
+    """The page, given that all from `upto` on was looked at."""
+    if len(lines) > sought.limit:
+        return Page(tuple(lines[: sought.limit]), lines[sought.limit - 1].seq)
+    return Page(tuple(lines), upto if upto > sought.after + 1 else None)
+
+
+def _lines(connection: Connection, statement: str, values: Mapping[str, Any]) -> Iterator[Line]:
+    return (Line(seq, doc) for seq, doc in connection.execute(text(statement), values))
 
 
 def _first_since(connection: Connection, moment: datetime) -> int:
-    """The first `seq` whose time is `moment` or later, by halving: time never runs back, so it needs no index."""
-    at, low = stamp(moment.astimezone(UTC)), 1
-    high = (connection.execute(LAST_SEQ).scalar_one() or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        found = connection.execute(FROM_SEQ, {"seq": middle}).one()
-        low, high = (middle + 1, high) if found[1] < at else (low, middle)
-    return low
+    """The first `seq` whose time is `moment` or later."""
+    # Not `strftime`, which gives the year 999 three digits.
+    at = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return int(connection.execute(FIRST_SINCE, {"at": at}).scalar_one())

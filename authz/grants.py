@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
@@ -23,6 +23,27 @@ KIND_OF = {
 }
 """The entry that each change of status leaves."""
 
+# An hour more than in force: the decision goes by the gateway's clock, which may differ from the database's.
+_CANDIDATES = text(
+    """
+    SELECT id, scope, status, rows_used FROM grants WHERE id IN (
+        SELECT grant_id FROM grant_datasets
+        WHERE dataset = :dataset AND (principal = :principal OR team = ANY(:teams)) AND ends > now() - interval '1 hour'
+        UNION ALL (
+            SELECT grant_id FROM grant_datasets
+            WHERE dataset = :dataset AND principal = :principal AND ends <= now() - interval '1 hour'
+            ORDER BY ends DESC LIMIT 1
+        )
+        UNION ALL
+        SELECT grant_id FROM unnest(CAST(:teams AS text[])) AS own (team), LATERAL (
+            SELECT grant_id FROM grant_datasets
+            WHERE dataset = :dataset AND team = own.team AND ends <= now() - interval '1 hour'
+            ORDER BY ends DESC LIMIT 1
+        ) AS ended
+        UNION ALL SELECT CAST(:named AS text)
+    ) ORDER BY id
+    """
+)
 _CHARGE = text(
     """
     WITH held AS (
@@ -47,18 +68,16 @@ class GrantStore:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
 
-    def candidates(self, principal: Principal, dataset: str) -> list[Grant]:
-        """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id."""
+    def candidates(self, principal: Principal, dataset: str, named: str | None = None) -> list[Grant]:
+        """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id.
+
+        Of those that have ended there is the last one for each of them, and the one that was `named`: each ended grant
+        is refused alike, and a read must not cost more for all that there ever were.
+        """
         teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
-        whose = or_(GRANT_DATASETS.c.principal == principal.name, GRANT_DATASETS.c.team.in_(teams))
-        query = (
-            select(GRANTS)
-            .join(GRANT_DATASETS, GRANT_DATASETS.c.grant_id == GRANTS.c.id)
-            .where(and_(GRANT_DATASETS.c.dataset == dataset, whose))
-            .order_by(GRANTS.c.id)
-        )
+        sought = {"principal": principal.name, "teams": teams, "dataset": dataset, "named": named}
         with self._engine.connect() as connection:
-            return [_grant(row) for row in connection.execute(query)]
+            return [_grant(row) for row in connection.execute(_CANDIDATES, sought)]
 
     def get(self, grant: str) -> Grant | None:
         """The grant with this id, or None."""
@@ -86,7 +105,13 @@ class GrantStore:
             connection.execute(
                 insert(GRANT_DATASETS),
                 [
-                    {"grant_id": grant.id, "dataset": each.dataset, "principal": scope.principal, "team": scope.team}
+                    {
+                        "grant_id": grant.id,
+                        "dataset": each.dataset,
+                        "principal": scope.principal,
+                        "team": scope.team,
+                        "ends": scope.ends,
+                    }
                     for each in scope.datasets
                 ],
             )

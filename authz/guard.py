@@ -124,7 +124,7 @@ class Guard:
         return permit.under(state.epoch)
 
     def _decide(self, request: ReadRequest, principal: Principal, state: State) -> Decision:
-        grants = self._grants.candidates(principal, request.dataset)
+        grants = self._grants.candidates(principal, request.dataset, request.grant)
         return decide(request, principal, grants, state.pauses, state.bundle, self._clock())
 
 

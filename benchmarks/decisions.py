@@ -72,8 +72,8 @@ def contests(scale: Scale) -> Iterator[Contest]:
         goal=Goal("time", 1.25),
         unit="decisions",
         how=f"`Engine.ask`, {len(most)} different questions that were asked before",
-        ours=_asking(Engine(many), most, scale.decisions),
-        theirs=_asking(Engine(few), fewest, scale.decisions),
+        ours=asking(Engine(many), most, scale.decisions),
+        theirs=asking(Engine(few), fewest, scale.decisions),
     )
     enforcer = stock(many)
     cold = Engine(many, remembered=0)
@@ -84,7 +84,7 @@ def contests(scale: Scale) -> Iterator[Contest]:
         goal=Goal("speed", 1_000),
         unit="decisions",
         how="`Engine.ask` that remembers nothing; Casbin with all rules and Remit's own functions",
-        ours=_asking(cold, most, scale.decisions // 40),
+        ours=asking(cold, most, scale.decisions // 40),
         theirs=_repeating(lambda question: _enforced(enforcer, question), most, 4),
     )
     yield _cedar(scale)
@@ -117,7 +117,7 @@ def _cedar(scale: Scale) -> Contest:
         goal=Goal("speed", 10),
         unit="decisions",
         how="`Engine.ask` that remembers nothing; Cedar with policies, entities and contexts parsed beforehand",
-        ours=_asking(engine, questions, scale.decisions // 40),
+        ours=asking(engine, questions, scale.decisions // 40),
         theirs=_repeating(asked, questions, max(scale.decisions // 4_000, len(CLASSES))),
         missing="" if is_here else "`cedarpy` is not installed",
     )
@@ -185,7 +185,7 @@ def _agree(questions: list[Question], engine: Engine, opponent: Callable[[Questi
         assert (answer.effect == "allow") == opponent(question), question
 
 
-def _asking(engine: Engine, questions: list[Question], times: int) -> Measure:
+def asking(engine: Engine, questions: list[Question], times: int) -> Measure:
     ask = engine.ask
     return _repeating(
         lambda asked: ask(asked.principal, PURPOSE, DATASET, asked.data_class, Action.READ), questions, times

@@ -1,7 +1,7 @@
 """What was measured, as lines to read, as a page to keep and as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,9 @@ from pathlib import Path
 from .contest import Goal, Result
 
 PROFILED = "The reasons are from profiles taken on 2026-11-21; a figure that has changed since may have another."
+GROWTH = "## How cost grows\n"
+MOST_MILLISECONDS = 10
+"""Of database time, for a page of the trail at 10,000,000 entries."""
 HEAD = ("what", "against", "goal", "measured", "verdict", "ours", "theirs")
 
 
@@ -20,9 +23,56 @@ def line(result: Result) -> str:
 
 def write(folder: Path, results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> None:
     """Writes `results.md` and `results.json` into `folder`."""
-    (folder / "results.md").write_text(page(results, machine, at))
+    (folder / "results.md").write_text(page(results, machine, at) + growth_section(folder))
     document = {"at": at.isoformat(), "machine": machine, "results": [_record(result) for result in results]}
     (folder / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def rewrite_growth(folder: Path) -> None:
+    """Puts the section on growth anew at the end of `results.md`."""
+    results = folder / "results.md"
+    kept = results.read_text().partition(GROWTH)[0] if results.exists() else ""
+    results.write_text(kept + growth_section(folder))
+
+
+def growth_section(folder: Path) -> str:
+    """What `growth.json` says, as tables beside the picture; empty where nothing was measured yet."""
+    path = folder / "growth.json"
+    if not path.exists():
+        return ""
+    told = json.loads(path.read_text())
+    facts = told["machine"]
+    curves = [
+        _row((f"{each['panel']}: {each['label']}", each["over"], _along(each["points"]), each["unit"]))
+        for each in told["curves"]
+    ]
+    slowest = sorted(told["questions"], key=lambda each: -each["milliseconds"])
+    worst = slowest[0]["milliseconds"]
+    entries = max(x for each in told["curves"] if each["over"] == "entries" for x, _ in each["points"])
+    verdict = "reached" if worst <= MOST_MILLISECONDS else f"not reached, by {worst / MOST_MILLISECONDS - 1:.0%}"
+    return "\n".join(
+        [
+            GROWTH,
+            "",
+            f"Made by `make bench ARGS=--growth` on {facts['measured']}, with a load of {facts['load before']} before",
+            f"and {facts['load after']} after. Each figure is a median; `growth.json` has them all.",
+            "",
+            "![How cost grows](growth.svg)",
+            "",
+            *(_row(("what", "over", "figures", "unit")), _row("---" for _ in range(4)), *curves),
+            "",
+            f"**Search at {entries:,} entries, goal ≤ {MOST_MILLISECONDS} ms of database time: {worst:.1f} ms for the "
+            f"slowest of {len(slowest)} questions, {verdict}.** Each is a page of 100, warm, its round trips included:",
+            "",
+            *(_row(("question", "ms")), _row(("---", "---:"))),
+            *(_row((each["question"], f"{each['milliseconds']:.2f}")) for each in slowest),
+            "",
+        ]
+    )
+
+
+def _along(points: Sequence[tuple[int, float]]) -> str:
+    return ", ".join(f"{y:,.4g} at {x:,}" if y < 1_000 else f"{y:,.0f} at {x:,}" for x, y in points)
 
 
 def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> str:
@@ -57,7 +107,7 @@ def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime) ->
     )
 
 
-def _row(cells: "Sequence[str] | map[str]") -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -33,15 +33,15 @@ def contests(place: Place, service: Service, scale: Scale) -> Iterator[Contest]:
 
 
 def _reading(service: Service, scale: Scale) -> Measure:
-    works = [_client(service) for _ in range(scale.clients)]
+    works = [client(service) for _ in range(scale.clients)]
     return lambda: crowd(works, scale.seconds)
 
 
-def _client(service: Service) -> Callable[[], int]:
-    client = caller(service.url, {"Authorization": f"Bearer {service.token('ana')}"})
+def client(service: Service) -> Callable[[], int]:
+    own = caller(service.url, {"Authorization": f"Bearer {service.token('ana')}"})
 
     def read() -> int:
-        assert client.post("/v1/reads", BODY) > 0
+        assert own.post("/v1/reads", BODY) > 0
         return 1
 
     return read

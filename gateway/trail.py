@@ -24,7 +24,10 @@ Page = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Trail(BaseModel):
-    """A page of entries: each is its `seq` and its document, as it was hashed."""
+    """A page of entries: each is its `seq` and its document, as it was hashed.
+
+    Whoever searches goes on while there is a `next`: a page that found little or nothing so far has one too.
+    """
 
     items: list[dict[str, Any]]
     next: str | None = None
@@ -54,9 +57,9 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     ) -> Trail:
         """Entries that fit, newest first; with `after`, what was written since, oldest first. It is recorded first."""
         since, until = _utc(from_), _utc(to)
-        sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, since, until, before, limit + 1)
+        sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, since, until, before, limit)
         if after is None:
-            return _page(parts, who, sought, limit)
+            return _page(parts, who, sought)
         if before is not None or any(_asked(sought)):
             raise Failed("bad_request", "`after` goes with `limit` alone", "leave the other parameters out")
         return _since(parts, who, after, limit)
@@ -71,11 +74,11 @@ def _utc(time: datetime | None) -> datetime | None:
         raise Failed("bad_request", "a time is beyond what there is", "name a year from 1 to 9999, in UTC") from None
 
 
-def _page(parts: Parts, who: Principal, sought: Sought, limit: int) -> Trail:
+def _page(parts: Parts, who: Principal, sought: Sought) -> Trail:
     unwrap(parts.oversight.look(who, AUDIT, {"searched": _asked(sought)}))
-    lines = trail.search(parts.engine, sought)
-    following = str(lines[limit - 1].seq) if len(lines) > limit else None
-    return Trail(items=[_item(line) for line in lines[:limit]], next=following)
+    page = trail.search(parts.engine, sought)
+    following = None if page.next is None else str(page.next)
+    return Trail(items=[_item(line) for line in page.lines], next=following)
 
 
 def _since(parts: Parts, who: Principal, seq: int, limit: int) -> Trail:

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Engine
 
 from audit.alerts import Alerts
+from audit.blocks import index as index_blocks
 from audit.delivery import BadAlertUrl, Delivery
 from audit.engines import engine_for
 from audit.follower import Follower
@@ -78,6 +79,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
+        stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
         yield parts
 
 

@@ -7,8 +7,43 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.growth import Curve
+from benchmarks.picture import draw
+
 ROOT = Path(__file__).parents[1]
 LINES = 12
+
+
+@pytest.mark.slow
+def test_how_cost_grows_can_be_measured_kept_and_drawn(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--growth", "--tiny", "--out", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads((tmp_path / "growth.json").read_text())
+    assert {curve["over"] for curve in told["curves"]} == {"rules", "callers", "datasets", "grants", "entries"}
+    page = (tmp_path / "results.md").read_text()
+    assert all(curve["panel"] in page for curve in told["curves"])
+    assert all(each["question"] in page for each in told["questions"])
+    assert all(curve["panel"] in (tmp_path / "growth.svg").read_text() for curve in told["curves"])
+
+
+def test_the_picture_of_the_same_numbers_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    curves = [
+        Curve("a decision", "warm", "rules", "µs", ((10, 0.5), (100_000, 0.6))),
+        Curve("a decision", "memo off", "rules", "µs", ((10, 41.0), (100_000, 42.0))),
+        Curve("searching", "the slowest", "entries", "ms", ((10_000, 1.0), (10_000_000, 5.25))),
+    ]
+    for name in ("one", "other"):
+        draw(curves, tmp_path / name)
+    picture = (tmp_path / "one").read_bytes()
+    assert picture == (tmp_path / "other").read_bytes()
+    assert b"5.25" in picture
+    assert b"10M" in picture
 
 
 @pytest.mark.slow

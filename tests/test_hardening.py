@@ -266,7 +266,7 @@ def test_an_end_that_is_tried_again_is_never_written_twice(database: Database) -
         while endings.waiting:
             assert time.monotonic() < until
             time.sleep(0.01)
-    kinds = [line.doc["kind"] for line in search(database.engine(), Query(read="r-1"))]
+    kinds = [line.doc["kind"] for line in search(database.engine(), Query(read="r-1")).lines]
     ledger.close()
     assert kinds == ["read.completed", "read.authorized"]
 

@@ -249,7 +249,7 @@ def test_one_entry_that_cannot_be_said_disturbs_nobody_else(database, ledger):
 def test_whatever_somebody_sends_can_be_written_and_found(database, ledger, words, length):
     name = f"x{words}{os.urandom(length).hex()}"
     recorded = ledger.append(refused(name, dataset=name, grant=name, purpose=name, details={"asked": [name]}))
-    found = search(database.engine(), Query(actor=name, dataset=name, grant=name, limit=1))
+    found = search(database.engine(), Query(actor=name, dataset=name, grant=name, limit=1)).lines
     assert [line.seq for line in found] == [recorded.seq]
 
 
@@ -320,7 +320,7 @@ def test_only_reads_of_gateways_that_are_gone_are_closed_as_interrupted(database
         new.append(begun("r-own"))
         assert len(new.close_orphans()) == 1
         assert new.close_orphans() == ()
-        (line,) = search(database.engine(), Query(kind="read.interrupted"))
+        (line,) = search(database.engine(), Query(kind="read.interrupted")).lines
         assert line.doc["read"] == "r-left"
         assert line.doc["gateway"] == "gw-new"
         assert line.doc["details"] == {"authorized_by": "gw-gone", "ended_by": "lost"}

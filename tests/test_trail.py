@@ -6,7 +6,7 @@ import pytest
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.trail import Query, after, search
+from audit.trail import Page, Query, after, search
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENTRIES = (
@@ -63,7 +63,8 @@ def trail(module_database):
     ],
 )
 def test_a_search_finds_what_fits_newest_first(trail, sought, found):
-    assert [line.seq for line in search(trail, Query(**sought))] == found
+    page = search(trail, Query(**sought))
+    assert [line.seq for line in page.lines] == found
 
 
 def test_reading_on_from_an_entry_gives_what_came_after_it_oldest_first(trail):
@@ -74,4 +75,4 @@ def test_reading_on_from_an_entry_gives_what_came_after_it_oldest_first(trail):
 
 
 def test_an_empty_ledger_is_searched_all_the_same(database):
-    assert search(database.engine(), Query(from_=NOON, to=NOON + timedelta(days=1))) == []
+    assert search(database.engine(), Query(from_=NOON, to=NOON + timedelta(days=1))) == Page((), None)

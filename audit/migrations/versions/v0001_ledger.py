@@ -17,13 +17,7 @@ STATEMENTS = (
         CONSTRAINT audit_entries_leaf CHECK (octet_length(leaf) = 32)
     )
     """,
-    *(
-        f"""
-        CREATE INDEX audit_entries_{name} ON audit_entries (left(doc ->> '{name}', 100), seq)
-            WHERE (doc ->> '{name}') IS NOT NULL
-        """
-        for name in ("actor", "dataset", "grant", "code", "read")
-    ),
+    "CREATE INDEX audit_entries_read ON audit_entries USING hash ((doc ->> 'read')) WHERE (doc ->> 'read') IS NOT NULL",
     """
     CREATE FUNCTION audit_entries_are_kept() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
     BEGIN
@@ -71,6 +65,49 @@ STATEMENTS = (
     """,
     "ALTER TABLE audit_head ENABLE ALWAYS TRIGGER audit_head_only_grows",
     "ALTER TABLE audit_head ENABLE ALWAYS TRIGGER audit_head_is_kept",
+    """
+    CREATE TABLE audit_blocks (
+        term text,
+        block integer,
+        entries bit(2048) NOT NULL,
+        PRIMARY KEY (term, block)
+    )
+    """,
+    # As its owner, so that no gateway writes there anything else; its names are bound now, whatever the caller's path.
+    # Once for each value of a field, not of an entry: then the parts of dotted names cost next to nothing.
+    """
+    CREATE FUNCTION audit_index_next_block() RETURNS bigint LANGUAGE sql SECURITY DEFINER BEGIN ATOMIC
+        WITH next (block) AS (
+            SELECT coalesce(max(block) + 1, 0) FROM audit_blocks WHERE term = ''
+        ), entry AS (
+            SELECT block, set_bit(0::bit(2048), (seq % 2048)::integer, 1) AS own,
+                'actor:' || left(doc ->> 'actor', 100) AS actor, 'dataset:' || left(doc ->> 'dataset', 100) AS dataset,
+                'grant:' || left(doc ->> 'grant', 100) AS "grant", 'code:' || left(doc ->> 'code', 100) AS code,
+                'kind:' || left(doc ->> 'kind', 100) AS kind, 'purpose:' || left(doc ->> 'purpose', 100) AS purpose,
+                doc -> 'teams' AS teams
+            FROM next JOIN audit_entries ON seq BETWEEN block * 2048::bigint AND block * 2048::bigint + 2047
+            WHERE (SELECT size FROM audit_head) >= block * 2048::bigint + 2047
+        ), field AS (
+            SELECT block, actor, dataset, "grant", code, kind, purpose, teams, bit_or(own) AS entries,
+                grouping(actor, dataset, "grant", code, kind, purpose, teams) = 127 AS is_every
+            FROM entry GROUP BY block, GROUPING SETS ((), actor, dataset, "grant", code, kind, purpose, teams)
+        ), term (term, block, entries) AS (
+            SELECT coalesce(actor, dataset, "grant", code, CASE WHEN is_every THEN '' END), block, entries FROM field
+            UNION ALL
+            SELECT array_to_string(parts[1:n], '.'), block, entries
+            FROM field, LATERAL (
+                SELECT coalesce(kind, purpose)
+                UNION ALL SELECT 'team:' || left(team, 100) FROM jsonb_array_elements_text(teams) AS own (team)
+            ) AS dotted (name), string_to_array(name, '.') AS parts,
+                generate_series(1, least(cardinality(parts), 8)) AS n
+        ), written AS (
+            INSERT INTO audit_blocks (term, block, entries)
+            SELECT term, block, bit_or(entries) FROM term WHERE term IS NOT NULL GROUP BY term, block ORDER BY term
+            ON CONFLICT DO NOTHING RETURNING true
+        )
+        SELECT count(*) FROM written;
+    END
+    """,
     "CREATE TABLE open_reads (read text PRIMARY KEY, seq bigint NOT NULL, gateway text NOT NULL)",
     """
     CREATE TABLE grants (
@@ -92,11 +129,14 @@ STATEMENTS = (
         dataset text NOT NULL,
         principal text,
         team text,
+        ends timestamptz NOT NULL,
         PRIMARY KEY (grant_id, dataset)
     )
     """,
-    "CREATE INDEX grant_datasets_principal ON grant_datasets (dataset, principal)",
-    "CREATE INDEX grant_datasets_team ON grant_datasets (dataset, team)",
+    "CREATE INDEX grants_principal ON grants (principal, id)",
+    "CREATE INDEX grants_team ON grants (team, id)",
+    "CREATE INDEX grant_datasets_principal ON grant_datasets (dataset, principal, ends)",
+    "CREATE INDEX grant_datasets_team ON grant_datasets (dataset, team, ends)",
     """
     CREATE TABLE pauses (
         id text PRIMARY KEY,

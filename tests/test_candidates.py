@@ -1,0 +1,64 @@
+"""Which grants a read is decided on: those that have not ended, the one that was named, the last one that ended."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from service import scope_of
+
+from audit.ledger import Ledger
+from authz.grants import GrantStore
+from policy.values import GrantStatus, Principal
+
+NOW = datetime.now(UTC)
+ANA = Principal("ana", teams=("research.ml",))
+GRANTS = {
+    "g-01": ("ana", None, -300),
+    "g-02": ("ana", None, -200),
+    "g-03": ("ana", None, -0.5),
+    "g-04": ("ana", None, 10),
+    "g-05": (None, "research", -100),
+    "g-06": (None, "research", -50),
+    "g-07": (None, "research.ml", 100),
+    "g-08": (None, "research.vision", 100),
+    "g-09": ("bob", None, 100),
+}
+"""Whose, and in how many hours it ends."""
+
+
+@pytest.fixture
+def store(database):
+    with psycopg.connect(database.url("owner")) as session:
+        for name, (principal, team, hours) in GRANTS.items():
+            ends = NOW + timedelta(hours=hours)
+            starts = ends - timedelta(days=1)
+            whose = {"principal": principal} if principal else {"team": team}
+            scope = json.dumps(scope_of(**whose, starts=starts.isoformat(), ends=ends.isoformat()))
+            session.execute(
+                "INSERT INTO grants (id, scope, status, principal, team, added_by, added_at, ends)"
+                " VALUES (%s, %s, 'active', %s, %s, 'eve', now(), %s)",
+                (name, scope, principal, team, ends),
+            )
+            session.execute(
+                "INSERT INTO grant_datasets VALUES (%s, 'events', %s, %s, %s)", (name, principal, team, ends)
+            )
+    ledger = Ledger(database.engine(), gateway="gw-1", clock=lambda: NOW)
+    yield GrantStore(database.engine(), ledger)
+    ledger.close()
+
+
+def test_of_the_grants_that_ended_a_read_looks_at_the_last_and_at_the_one_it_names(store):
+    assert [grant.id for grant in store.candidates(ANA, "events")] == ["g-02", "g-03", "g-04", "g-06", "g-07"]
+    assert "g-01" in [grant.id for grant in store.candidates(ANA, "events", "g-01")]
+
+
+def test_a_grant_that_has_only_ended_is_still_told_from_none(store):
+    (ended,) = store.candidates(Principal("una", teams=("research",)), "events")
+    assert (ended.id, ended.status) == ("g-06", GrantStatus.ACTIVE)
+    assert store.candidates(Principal("una", teams=("sales",)), "events") == []
+    assert store.candidates(ANA, "long") == []
+
+
+def test_a_page_of_grants_is_ones_own(store):
+    assert [grant.id for grant in store.page(ANA, "g-05", 2)] == ["g-04", "g-03"]
