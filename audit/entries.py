@@ -31,6 +31,12 @@ class Kind(StrEnum):
     ALERT_ACKNOWLEDGED = "alert.acknowledged"
     AUDIT_READ = "audit.read"
     ACCESS_REFUSED = "access.refused"
+    CHECKPOINT_REFUSED = "checkpoint.refused"
+    KEY_ACTIVATED = "ledger.key_activated"
+    KEY_RETIRED = "ledger.key_retired"
+    WITNESS_REFUSED = "witness.refused"
+    WITNESSES_BEHIND = "witnesses.behind"
+    WITNESSES_BACK = "witnesses.back"
 
 
 @dataclass(frozen=True, slots=True)

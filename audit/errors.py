@@ -5,6 +5,9 @@ AuditError
 │   ├── NotCanonical     the entry cannot be said in canonical JSON; it is not in the ledger
 │   └── ClockBehind      this machine's clock is behind the ledger; it is not in the ledger
 ├── StaleEpoch           decided under an older control epoch; decide again
+├── BadNote              not a signed note, a checkpoint, a key or a proof, as their specifications write them
+├── NotProven            a signature or a proof that does not hold
+├── KeyUnfit             a file that should hold a key cannot be used; says what to do
 └── DatabaseUnfit        the database cannot hold a ledger as it is; says what to do
 """
 
@@ -39,3 +42,15 @@ class NotReadable(AuditError):
 
 class DatabaseUnfit(AuditError):
     """The database, or where it should live, cannot hold a ledger as it is; the message says what to do."""
+
+
+class BadNote(AuditError):
+    """Not what its specification allows; nothing in it may be used."""
+
+
+class NotProven(AuditError):
+    """A signature or a proof that does not hold: what it was for may not be believed."""
+
+
+class KeyUnfit(AuditError):
+    """A file that should hold a key cannot be used; the message says what to do."""

@@ -75,6 +75,18 @@ def sensitivity_of(document: Document) -> Sensitivity:
     return _BY_NAME.get(str(said), Sensitivity.CRITICAL)
 
 
+def _is_unsigned(document: Document) -> bool:
+    return document.get("kind") == Kind.CHECKPOINT_REFUSED
+
+
+def _is_other_history(document: Document) -> bool:
+    return document.get("kind") == Kind.WITNESS_REFUSED
+
+
+def _is_unwitnessed(document: Document) -> bool:
+    return document.get("kind") == Kind.WITNESSES_BEHIND
+
+
 def _is_exposed(document: Document) -> bool:
     return document.get("kind") == Kind.STORE_EXPOSED
 
@@ -86,12 +98,36 @@ def _is_beyond_on_sensitive(document: Document) -> bool:
 
 TABLE = (
     Line(
+        "ledger_changed",
+        Severity.SEV1,
+        _is_unsigned,
+        "the ledger is not what was written: nothing of it is signed any more",
+        "unknown: somebody changed the record of who read what",
+        "pause everything, keep a copy of the database as it is, run `remit audit verify`, and call security",
+    ),
+    Line(
+        "other_history",
+        Severity.SEV1,
+        _is_other_history,
+        "a witness has co-signed another history of this ledger: it was set back or rewritten",
+        "unknown: what was in the ledger before is gone or changed",
+        "pause everything, keep a copy of the database as it is, run `remit audit restore-check`, and call security",
+    ),
+    Line(
         "store_exposed",
         Severity.SEV2,
         _is_exposed,
         "files of {dataset} can be read around remit",
         "unknown: what is read around remit leaves no entry",
         "take the files' permissions away from other users of the machine, then find out since when they were open",
+    ),
+    Line(
+        "witnesses_behind",
+        Severity.SEV3,
+        _is_unwitnessed,
+        "witnesses have not co-signed the ledger for more than 5 minutes",
+        "nothing: reads go on, but what was written since could still be rewritten unseen",
+        "find out which witness fails and why, from the entry, and get it back",
     ),
     Line(
         "beyond_on_sensitive",

@@ -60,6 +60,64 @@ AUDIT_HEAD = Table(
     CheckConstraint("id", name="audit_head_one_row"),
 )
 
+AUDIT_TILES = Table(
+    "audit_tiles",
+    METADATA,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(hashes) = 8192", name="audit_tiles_full"),
+)
+"""The full tiles of the tree, 256 hashes each, as c2sp.org/tlog-tiles cuts them."""
+
+AUDIT_TREE = Table(
+    "audit_tree",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("origin", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    CheckConstraint("id", name="audit_tree_one_row"),
+)
+"""One row: the ledger's name, how far its tree is stored, the tiles at its edge that are not full, since when."""
+
+AUDIT_CHECKPOINTS = Table(
+    "audit_checkpoints",
+    METADATA,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+)
+"""What was signed: one note for each size at which somebody looked."""
+
+AUDIT_COSIGNATURES = Table(
+    "audit_cosignatures",
+    METADATA,
+    Column("size", BigInteger, ForeignKey("audit_checkpoints.size"), primary_key=True, autoincrement=False),
+    Column("witness", Text, primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+)
+"""What witnesses co-signed: the line of each under the checkpoint of that size."""
+
+WITNESSES_SAID = Table(
+    "witnesses_said",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("behind", Boolean, nullable=False),
+    CheckConstraint("id", name="witnesses_said_one_row"),
+)
+"""One row: whether the ledger's last word on its witnesses is that they are behind, so that each is said once."""
+
+AUDIT_KEYS = Table(
+    "audit_keys",
+    METADATA,
+    Column("vkey", Text, primary_key=True),
+    Column("became", Text, primary_key=True),
+)
+"""Which keys were `activated` and `retired`, so that each is said once in the ledger, which alone counts."""
+
 OPEN_READS = Table(
     "open_reads",
     METADATA,

@@ -108,8 +108,8 @@ def search(engine: Engine, query: Query) -> Page:
     # Hostile characters were replaced when the entry was made: the same here finds it.
     values = {name: str(cleaned(value)[0]) for name in CONDITIONS if (value := getattr(query, name)) is not None}
     with engine.connect() as connection:
-        after = BEFORE_EVERYTHING if query.from_ is None else _first_since(connection, query.from_) - 1
-        before = AFTER_EVERYTHING if query.to is None else _first_since(connection, query.to)
+        after = BEFORE_EVERYTHING if query.from_ is None else first_since(connection, query.from_) - 1
+        before = AFTER_EVERYTHING if query.to is None else first_since(connection, query.to)
         sought = _Sought(values, after, min(before, query.before_seq or before), query.limit)
         if not values or "read" in values:
             return _whole(connection, sought)
@@ -162,7 +162,7 @@ def _lines(connection: Connection, statement: str, values: Mapping[str, Any]) ->
     return (Line(seq, doc) for seq, doc in connection.execute(text(statement), values))
 
 
-def _first_since(connection: Connection, moment: datetime) -> int:
+def first_since(connection: Connection, moment: datetime) -> int:
     """The first `seq` whose time is `moment` or later."""
     # Not `strftime`, which gives the year 999 three digits.
     at = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

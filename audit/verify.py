@@ -1,149 +1,143 @@
 """Recompute the ledger from its raw rows, here: nothing is believed that the database or a gateway says of itself.
 
-Integrity is that nothing changed since it was written: the sequence has no gap, each leaf is the hash of its entry,
-the searched document is the hashed one, time never runs back, and the tree over it all is the head's. Whoever can
-rewrite all of these at once is found by checkpoints that a witness keeps, not here. Completeness is that each
-authorised read has its end, or a gateway that still lives.
+Integrity is that nothing changed since it was written: the sequence has no gap, each leaf is the hash of its entry, the
+searched document is the hashed one, time never runs back, stored tree and head are those of the entries, and each
+checkpoint is the tree's and signed. Completeness is that nothing is missing, and that what the entries say fits
+together (see `replay`). Whoever can rewrite all of it, keys included, is found by a checkpoint that somebody else kept.
 """
 
-import json
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 
-from .entries import Kind
-from .errors import NotReadable
-from .head import ENDS, Session
+from .checkpoints import BY_INDEX, Signed
+from .errors import BadNote, NotProven, NotReadable
+from .head import Session
 from .instances import held_locks, lock_key
-from .merkle import Frontier, leaf_hash
+from .joining import Joined, Start
+from .notes import Checkpoint, Note, Verifier
+from .spans import SPAN, Problem, Task
+from .tilestore import StoredTree
+from .workers import Work, read_spans
 
-ROWS = "COPY (SELECT seq, canonical, leaf, doc::text FROM audit_entries ORDER BY seq) TO STDOUT (FORMAT BINARY)"
 HEAD = "SELECT size, frontier FROM audit_head"
-ENTRIES_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong at entry `seq`, in words."""
-
-    seq: int
-    what: str
+KEYS = "SELECT vkey, became FROM audit_keys ORDER BY became DESC"
+BEYOND = "SELECT min(seq), max(seq), count(*) FROM audit_entries WHERE seq < 1 OR seq > %s"
+Progress = Callable[[int, int], None]
+"""Called with the entries that were looked at, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`size` entries under `root` (32 bytes, recomputed), and every problem, first bad entry first."""
+    """`size` entries under `root` (32 bytes, recomputed; empty where an entry is missing), and every problem in order.
+
+    `signed` is the size of the newest checkpoint that a trusted key, `by`, signed; `is_key_given` says whether that key
+    came from the verifier, or only from the ledger itself.
+    """
 
     size: int
     root: bytes
     problems: tuple[Problem, ...]
     integrity: bool
     completeness: bool
+    signed: int = 0
+    by: str = ""
+    is_key_given: bool = False
 
 
-@dataclass(slots=True)
-class Reading:
-    """What has been found so far, entry by entry."""
+def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None) -> Verdict:
+    """Reads the ledger at the libpq URL `url` in one snapshot; it may grow meanwhile. Changes nothing.
 
-    tree: Frontier = field(default_factory=Frontier)
-    last_seq: int = 0
-    last_at: str = ""
-    leaves: list[bytes] = field(default_factory=list)
-    changed: list[Problem] = field(default_factory=list)
-    missing: list[Problem] = field(default_factory=list)
-    gone: list[Problem] = field(default_factory=list)
-    begun: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-    def take(self, seq: int, canonical: str, leaf: bytes, doc: str | None) -> None:
-        """The next row, in the order of `seq`."""
-        if seq != self.last_seq + 1:
-            self.gone.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, seq)))
-        self.last_seq = seq
-        recomputed = leaf_hash(canonical.encode())
-        if recomputed != leaf:
-            self.changed.append(Problem(seq, "its text is not what was hashed"))
-        self._grow(recomputed)
-        hashed = _parsed(canonical)
-        if hashed is None or hashed != _parsed(doc):
-            self.changed.append(Problem(seq, "what is searched is not what was hashed"))
-        if hashed is not None:
-            self._follow(seq, hashed)
-
-    def finish(self, size: int, frontier: bytes, held: frozenset[int]) -> Verdict:
-        """The verdict, given the head and the locks that living gateways hold."""
-        self._grow()
-        if self.last_seq < size:
-            self.gone.append(Problem(self.last_seq + 1, _gap(self.last_seq + 1, size + 1)))
-        if self.last_seq > size:
-            self.changed.append(Problem(size + 1, f"entries {size + 1} to {self.last_seq} are not in the head's tree"))
-        if self.tree.size == size and self.tree.packed() != frontier:
-            self.changed.append(Problem(size, "the tree over the entries is not the head's: something before changed"))
-        self.missing += [
-            Problem(seq, f"read `{read}` was authorised and has no end, and its gateway `{gateway}` is gone")
-            for read, (seq, gateway) in self.begun.items()
-            if lock_key(gateway) not in held
-        ]
-        problems = sorted(self.changed + self.missing + self.gone, key=lambda problem: problem.seq)
-        # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
-        integrity, completeness = not (self.changed or self.gone), not (self.missing or self.gone)
-        return Verdict(self.tree.size, self.tree.root(), tuple(problems), integrity, completeness)
-
-    def _grow(self, *leaves: bytes) -> None:
-        self.leaves += leaves
-        if len(self.leaves) >= ENTRIES_AT_ONCE or not leaves:
-            self.tree, self.leaves = self.tree.extended(self.leaves), []
-
-    def _follow(self, seq: int, entry: dict[str, Any]) -> None:
-        at = str(entry.get("at"))
-        if at < self.last_at:
-            self.changed.append(Problem(seq, "its time is before that of the entry before it"))
-        self.last_at = at
-        read = entry.get("read")
-        if entry.get("kind") == Kind.READ_AUTHORIZED:
-            if read in self.begun:
-                self.missing.append(Problem(seq, f"read `{read}` is authorised again while it has no end"))
-            self.begun[str(read)] = (seq, str(entry.get("gateway")))
-        elif entry.get("kind") in ENDS:
-            self.begun.pop(str(read), None)
-
-
-def verify(url: str) -> Verdict:
-    """Reads the whole ledger at the libpq URL `url` in one snapshot; it may grow meanwhile. Changes nothing.
-
-    Raises `NotReadable` where the database does not answer or has no ledger.
+    `keys` are those that the verifier trusts. `since` is the note of a checkpoint that was verified before: the tree
+    must have grown out of it, and only newer entries are read. Raises `NotReadable` where the database does not answer
+    or has no ledger, `NotProven` or `BadNote` where `since` is signed by none of the keys or is no checkpoint.
     """
     try:
         with psycopg.connect(url) as session:
             held = held_locks(session)
             session.rollback()
             session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            head = session.execute(HEAD).fetchone()
+            session.execute(BY_INDEX)
+            heads = session.execute(HEAD).fetchall()
+            size, frontier = heads[0] if heads else (0, b"")
             # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
             held |= held_locks(session)
-            reading = _read(session)
+            joined = _joined(session, url, size, tuple(keys), since, progress)
+            if len(heads) > 1:
+                joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
+            joined.check_head(frontier)
+            joined.check_stored(session)
     except psycopg.Error as fault:
         raise NotReadable(f"the ledger cannot be read: {str(fault).strip().splitlines()[0]}") from fault
-    size, frontier = head or (0, b"")
-    return reading.finish(size, frontier, held)
+    return _verdict(joined, held, is_key_given=bool(keys))
 
 
-def _read(session: Session) -> Reading:
-    reading = Reading()
-    with session.cursor().copy(ROWS) as copy:
-        copy.set_types(("int8", "text", "bytea", "text"))
-        for seq, canonical, leaf, doc in copy.rows():
-            reading.take(seq, canonical, leaf, doc)
-    return reading
-
-
-def _gap(first: int, end: int) -> str:
-    return f"entry {first} is missing" if end == first + 1 else f"entries {first} to {end - 1} are missing"
-
-
-def _parsed(text: str | None) -> dict[str, Any] | None:
+def _joined(
+    session: Session, url: str, size: int, given: tuple[Verifier, ...], since: str, progress: Progress | None
+) -> Joined:
+    changed = list[Problem]()
     try:
-        value = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        tree = StoredTree.read(session)
+    except NotReadable as fault:
+        changed.append(Problem(1, str(fault).partition(";")[0]))
+        tree = StoredTree.empty()
+    known = _known_keys(session)
+    start = Start.of(session, tree, *_trusted_since(since, given, known))
+    joined = Joined(tree, size, start, {str(key) for key in given}, changed)
+    end = _end(session, size, changed)
+    tasks = tuple(Task(at, min(at + SPAN, end), max(at, start.after)) for at in range(start.at, end, SPAN))
+    sizes = (size, start.after) if start.since else (size,)
+    for span in read_spans(session, Work(url, tree, tuple({*given, *known}), sizes, tasks)):
+        joined.join(span)
+        if progress:
+            progress(span.task.end - start.after, end - start.after)
+    return joined
+
+
+def _end(session: Session, size: int, changed: list[Problem]) -> int:
+    """The last entry that is read: the head's, or one after it where entries go on without a gap."""
+    low, high, count = session.execute(BEYOND, (size,)).fetchone() or (None, None, 0)
+    if low is None or high is None:
+        return size
+    changed.append(Problem(max(low, 1), f"entries {low} to {high} are not in the head's tree"))
+    return int(high) if high - size == count else size
+
+
+def _known_keys(session: Session) -> dict[Verifier, bool]:
+    """The keys of which entries may speak, and whether they still sign; that it is so is looked up in the entries."""
+    found, retired = dict[Verifier, bool](), set[str]()
+    for vkey, became in session.execute(KEYS):
+        if became == "retired":
+            retired.add(vkey)
+            continue
+        try:
+            found[Verifier.parse(vkey)] = vkey not in retired
+        except BadNote:
+            continue  # nothing can be signed by it; the entry that should have activated it is what counts
+    return found
+
+
+def _trusted_since(
+    since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
+) -> tuple[Checkpoint | None, frozenset[str]]:
+    """The checkpoint to go on from, and the keys that are active there."""
+    if not since:
+        return None, frozenset()
+    checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
+    if not signers:
+        raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
+    return checkpoint, frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+
+
+def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:
+    missing = [Problem(*found) for found in joined.replay.found + joined.replay.left_open(held, lock_key)]
+    vouching, changed = joined.vouching, joined.changed + [Problem(*found) for found in joined.vouching.found]
+    if is_key_given and vouching.by is None:
+        changed.append(Problem(1, "no checkpoint is signed by a key that was given, or by one that follows from it"))
+    problems = sorted(changed + missing + joined.gone, key=lambda problem: problem.seq)
+    # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
+    integrity, completeness = not (changed or joined.gone), not (missing or joined.gone)
+    by = "" if vouching.by is None else str(vouching.by)
+    root = joined.root or b""
+    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given)

@@ -9,7 +9,9 @@ import psycopg
 from conftest import Database
 
 from audit import head
+from audit.checkpointer import Checkpointer
 from audit.ledger import Ledger
+from audit.ledger_keys import NAME
 from audit.merkle import Frontier
 from gateway.wiring import utc_now
 
@@ -33,7 +35,7 @@ Connection = psycopg.Connection[tuple[int, bytes]]
 
 
 def contests(place: Place, scale: Scale) -> Iterator[Contest]:
-    """Three, each on databases of their own with the real schema."""
+    """Four, each on databases of their own with the real schema."""
     callers = f"{scale.callers} callers"
     ledger = ledger_on(place, place.database("appends"))
     ours = _appending(ledger, scale)
@@ -75,6 +77,25 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         how="the same ledger; the opponent's leaves and subtrees are zeros that nobody computes",
         ours=ours,
         theirs=without_hashing,
+    )
+    database = place.database("signed")
+    signed = ledger_on(place, database)
+    home, signing = place.subfolder("appends"), _appending(signed, scale)
+
+    def with_checkpoints() -> float:
+        with Checkpointer(database.engine(), signed, key=home / NAME, home=home):
+            return signing()
+
+    yield Contest(
+        what=f"durable appends with checkpoints, {callers}",
+        against="the same without",
+        goal=Goal("time", 1.1),
+        unit="entries",
+        how="as above, each on a database of its own; in ours a thread reads the new entries back, hashes them again, "
+        "stores tiles and signs, about every second",
+        cause="reading back and hashing again takes processor time of the same two cores and of the same interpreter",
+        ours=with_checkpoints,
+        theirs=ours,
     )
 
 

@@ -1,6 +1,7 @@
 """Ledgers that were never lived: many entries as a year of reads leaves them, right in every hash, made in minutes."""
 
 import random
+import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from conftest import Database
 from audit.blocks import index
 from audit.drafts import draft, stamp
 from audit.entries import Entry, Kind
-from audit.head import BEFORE_LEAF, BEFORE_TEXT, COPY, COPY_END, COPY_START
 from audit.merkle import Frontier, leaf_hash
 
 from .entries import AUTHORIZED, DIGEST
@@ -32,6 +32,9 @@ TEAMS = [f"{field}.{team}" for field in ("research", "product", "sales", "people
 PURPOSES = [f"train_ai_system.p{n}" for n in range(10)] + ["analytics.reports", "analytics.quality.daily"]
 CODES = ["no_grant", "expired", "beyond_columns", "no_rule", "denied_by_rule", "beyond_rows", "beyond_budget"]
 READ = "r-" + 32 * "0"
+COPY = "COPY audit_entries (seq, canonical, leaf) FROM STDIN (FORMAT BINARY)"
+COPY_START, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+BEFORE_TEXT, BEFORE_LEAF = struct.Struct(">hiqi"), struct.pack(">i", 32)
 RARELY = 2_000
 """One entry in so many is of a kind that is hardly ever written."""
 
@@ -195,7 +198,7 @@ def _rare(first: int) -> Sequence[Entry]:
     return (
         Entry(Kind.POLICY_ACTIVATED, "remit", digest=DIGEST, details={"policies": "", "catalog": ""}),
         Entry(Kind.GRANT_ADDED, "eve", eve, grant=grant_of(0, first), purpose=PURPOSES[0], details=added),
-        Entry(Kind.GRANT_REVOKED, "eve", eve, grant=grant_of(1, first), purpose=PURPOSES[1], details={"why": "done"}),
+        Entry(Kind.GRANT_REVOKED, "eve", eve, grant=f"g-{first}-revoked", purpose=PURPOSES[1], details={"why": "done"}),
         Entry(Kind.IDENTITY_REFUSED, "unknown", code="bad_token", details={"address": "192.0.2.1"}),
         Entry(Kind.PAUSE_SET, "olga", ("on_call",), details={"kind": "team", "target": "sales"}),
         Entry(Kind.ALERT_RAISED, "remit", dataset="dataset_1", code="no_rule", details={"severity": "SEV4"}),

@@ -18,6 +18,7 @@ class Scale:
     rows: int
     scans: int
     entries: int
+    leaves: int
 
 
 FULL = Scale(
@@ -31,7 +32,8 @@ FULL = Scale(
     clients=32,
     rows=4_000_000,
     scans=3,
-    entries=100_000,
+    entries=300_000,
+    leaves=10_000_000,
 )
 TINY = Scale(
     rounds=2,
@@ -45,4 +47,5 @@ TINY = Scale(
     rows=100_000,
     scans=1,
     entries=2_000,
+    leaves=70_000,
 )

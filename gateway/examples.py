@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 READ = "r-5f0c1f6f2b6d4e0a9c0d8f7e6a5b4c3d"
-GRANT = "g-20261101T080000-5c1d0e9f8a7b"
+GRANT = "g-20261101080000-5c1d0e9f8a"
 WHY = {"why": "the training run has ended"}
 SCOPE = {
     "principal": "ana",
@@ -19,7 +19,7 @@ ASK = {"dataset": "pointer_events", "columns": ["x"], "rows": "x < 500", "limit"
 AGAIN = "try again in a moment; if it goes on, tell on-call: `/readyz` says what is missing"
 SIGN_IN = "sign in and send an access token for this service as `Authorization: Bearer …`"
 
-IDS: Mapping[str, str | int] = {"datasets": "pointer_events", "grants": GRANT, "alerts": 7, "pauses": "p-1"}
+IDS: Mapping[str, str | int] = {"datasets": "pointer_events", "grants": GRANT, "alerts": 7, "pauses": "p-1", "audit": 1}
 """For what stands in a path, by what it is an id of."""
 
 BODIES: Mapping[str, Any] = {
@@ -53,55 +53,102 @@ ANSWERS: Mapping[str, Any] = {
     "GET /v1/grants": {"items": [GRANTED], "next": None},
     "POST /v1/policy:reload": {"digest": "sha256:" + "0" * 64},
     "GET /healthz": {"status": "ok"},
-    "GET /readyz": {"database": True, "ledger": True, "policies": True, "issuer": True},
+    "GET /readyz": {"database": True, "ledger": True, "policies": True, "issuer": True, "checkpoints": True},
 }
 
-_BEYOND = {"read": READ, "entry": 42}
+_READ = {"read": READ, "entry": 42}
+_LEAVE_OUT = "leave these columns out, or declare a scope that names them"
+
+
+def _with(declared: str, asked: str, *rules: str) -> dict[str, Any]:
+    return {**_READ, "excess": {"declared": declared, "asked": asked}, "rules": list(rules)}
+
+
 PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     "bad_request": ("there is no parameter `actr`", "did you mean `actor`?"),
     "too_large": ("the body is larger than 64 KB", "ask for less at once; a filter of that size is not needed"),
     "no_token": ("no token came with the request", SIGN_IN),
     "bad_token": ("the token has expired; get a new one", SIGN_IN),
-    "unknown_dataset": ("there is no dataset `pointer_evnts`", "did you mean `pointer_events`?", _BEYOND),
+    "unknown_dataset": ("there is no dataset `pointer_evnts`", "did you mean `pointer_events`?", _READ),
     "not_found": ("there is no grant `g-1`", "`remit grants list` shows which there are"),
-    "unknown_column": ("there is no column `z`", "did you mean `x`?", _BEYOND),
-    "bad_rows": ("an operator is missing after `x`", "see the row language in the README", _BEYOND),
-    "paused": ("reading of everything is paused: an incident", "ask on-call when it will be lifted", _BEYOND),
+    "unknown_column": (
+        "dataset `pointer_events` has no column `y`",
+        "`remit datasets pointer_events` lists its columns",
+        _READ,
+    ),
+    "bad_rows": (
+        "the filter was not understood: `x` is a column of type integer; compare it with a number",
+        "a filter is made of columns, literals, `= != < <= > >= in between like is null and or not` and brackets",
+        _READ,
+    ),
+    "paused": (
+        "reading is paused for everything: an incident",
+        "wait until the pause is lifted; asking again does not help",
+        _READ,
+    ),
     "no_grant": (
         "no grant of yours covers dataset `pointer_events`",
-        "declare a scope and have it approved",
-        {**_BEYOND, "excess": {"declared": "nothing", "asked": "dataset pointer_events"}},
+        "declare a scope for this dataset and have it approved; `remit grants list` shows what you have",
+        _with("nothing", "dataset pointer_events"),
     ),
-    "not_started": ("the grant is not in force yet", "wait until it starts", _BEYOND),
-    "expired": ("the grant has ended", "declare a new scope", _BEYOND),
-    "revoked": ("the grant was revoked", "declare a new scope", _BEYOND),
-    "suspended": ("the grant is suspended", "ask who suspended it", _BEYOND),
+    "not_started": (
+        f"grant `{GRANT}` starts at 2026-11-01T00:00:00+00:00",
+        "wait until the grant starts; `remit grants list` says when",
+        _with("2026-11-01T00:00:00+00:00 to 2036-12-01T00:00:00+00:00", "at 2026-10-31T09:00:00+00:00"),
+    ),
+    "expired": (
+        f"grant `{GRANT}` ended at 2036-12-01T00:00:00+00:00",
+        "declare a new scope; a grant that ended is not extended",
+        _with("2026-11-01T00:00:00+00:00 to 2036-12-01T00:00:00+00:00", "at 2036-12-02T09:00:00+00:00"),
+    ),
+    "revoked": (
+        f"grant `{GRANT}` was revoked",
+        "ask the dataset's owner why; a revoked grant does not come back",
+        _with("nothing any more", "at 2026-11-21T09:00:00+00:00"),
+    ),
+    "suspended": (
+        f"grant `{GRANT}` is suspended",
+        "ask on-call; a suspended grant is under review",
+        _with("nothing for now", "at 2026-11-21T09:00:00+00:00"),
+    ),
     "wrong_purpose": (
-        "the purpose is not within the grant's",
-        "ask for the grant's purpose, or declare another scope",
-        {**_BEYOND, "excess": {"declared": "train_ai_system.computer_use", "asked": "train_ai_system"}},
+        f"purpose `train_ai_system` is not within `train_ai_system.computer_use`, which grant `{GRANT}` is for",
+        "read for the purpose that was approved, or declare a scope for this one",
+        _with("train_ai_system.computer_use", "train_ai_system"),
     ),
-    "beyond_audience": ("the owner did not declare this team and purpose", "ask the dataset's owner", _BEYOND),
-    "beyond_columns": (
-        "columns outside the scope: screen",
-        "leave these columns out, or declare a scope that names them",
-        {**_BEYOND, "excess": {"declared": "x", "asked": "screen"}},
+    "beyond_audience": (
+        "`pointer_events` is not declared for any team of yours with purpose `train_ai_system.computer_use`",
+        "ask the dataset's owner to declare your team and purpose as its audience",
+        _with("nobody", "research.ml for train_ai_system.computer_use"),
     ),
-    "unclassified": ("a column has no data class", "ask the dataset's owner to classify it", _BEYOND),
-    "no_rule": ("no rule allows you to read `remit.audit`", "ask security for a rule that allows it", _BEYOND),
+    "beyond_columns": ("columns outside the scope: y", _LEAVE_OUT, _with("x", "x, y")),
+    "unclassified": (
+        "columns without a data class are hidden from everyone: y",
+        "ask the dataset's owner to give the column a data class in the catalog",
+        _READ,
+    ),
+    "no_rule": (
+        "no rule allows user.content.screen for `train_ai_system.computer_use`: screen",
+        "leave these columns out, or ask security for a rule",
+        _with("nothing", "user.content.screen for train_ai_system.computer_use"),
+    ),
     "denied_by_rule": (
-        "a rule denies column `review`",
-        "leave the column out",
-        {**_BEYOND, "rules": ["reviews_never"]},
+        "a rule denies (`reviews_never`) user.workplace.performance for `train_ai_system.computer_use`: review",
+        "leave these columns out; a rule that denies stands above every grant",
+        _with("denied", "user.workplace.performance for train_ai_system.computer_use", "reviews_never"),
     ),
     "beyond_rows": (
-        "the scope and what is asked exclude each other",
-        "ask for rows of the scope",
-        {**_BEYOND, "excess": {"declared": "x < 900", "asked": "x > 900"}},
+        "what you ask and what was declared exclude each other on x",
+        "ask for rows within the scope, or declare a scope that covers these",
+        _with("x < 900", "x > 900"),
     ),
-    "beyond_budget": ("the scope's rows are used up", "declare a scope with more rows", _BEYOND),
+    "beyond_budget": (
+        f"all 5000000 rows of grant `{GRANT}` are used up",
+        "declare a new scope; the rows of this one are used up",
+        _with("5000000 rows", "more rows"),
+    ),
     "not_recorded": ("the audit ledger cannot be written, so nothing is read", AGAIN),
-    "store_failed": ("the store could not be read", "try again; if it goes on, tell the dataset's owner", _BEYOND),
+    "store_failed": ("the store could not be read", "try again; if it goes on, tell the dataset's owner", _READ),
     "fault": ("something broke; nothing was read", "tell whoever runs this gateway"),
 }
-"""For each code what is said and what to do next, and what comes beside it; all of the code's own words."""
+"""For each code what is said and what to do next, and what comes beside it."""

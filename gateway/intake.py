@@ -16,6 +16,7 @@ from .problems import Failed, answer
 from .unread import Unread
 
 LARGEST_BODY = 64 * 1024
+TOO_LARGE = 413
 BODY = "remit.body"
 """Where the body stands in the scope of a request, for whoever has to say what was not understood."""
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
@@ -39,8 +40,9 @@ class Intake:
             if body and read_object(body) is None:
                 raise _bad("the body is not one JSON object without NUL, doubled keys or numbers from 2^53 on")
         except Failed as failed:
-            told = await run_in_threadpool(self._unread.told, Request(scope), failed, body)
-            await answer(told)(scope, receive, send)
+            if body is not None or failed.status == TOO_LARGE:
+                failed = await run_in_threadpool(self._unread.told, Request(scope), failed, body)
+            await answer(failed)(scope, receive, send)
             return
         scope[BODY] = body
         replay = _Replay(body, receive)
@@ -85,6 +87,7 @@ async def _whole_body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if len(body) > LARGEST_BODY:
             detail = f"the body is larger than {LARGEST_BODY // 1024} KB"
-            raise Failed("bad_request", detail, "ask for less at once; a filter of that size is not needed", status=413)
+            help = "ask for less at once; a filter of that size is not needed"
+            raise Failed("bad_request", detail, help, status=TOO_LARGE)
         if not message.get("more_body"):
             return bytes(body)

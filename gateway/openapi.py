@@ -20,17 +20,21 @@ from .examples import ANSWERS, BODIES, IDS, PROBLEMS
 from .intake import LARGEST_BODY
 from .operations import Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
+from .proofs import Consistency, Keys
 from .reads import CheckAnswer
 from .shapes import AlertPage, AlertShape, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
 Json = dict[str, Any]
 
 PROBLEM, JSON, TEXT = "application/problem+json", "application/json", "text/plain; version=0.0.4; charset=utf-8"
+PLAIN = "text/plain; charset=utf-8"
 ANYBODY = ("bad_request", "fault")
 KNOWN = ("no_token", "bad_token", "not_recorded")
 RULED = ("no_rule", "denied_by_rule")
 DECIDED = tuple(code.value for code in Code)
 STORED = ("store_failed",)
+PROVEN = (*RULED, "not_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/grants/{id}:suspend": Call((*RULED, "not_found"), GrantShape),
     "POST /v1/grants/{id}:resume": Call((*RULED, "not_found"), GrantShape),
     "GET /v1/audit/entries": Call(RULED, EntryPage),
+    "GET /v1/audit/checkpoint": Call(PROVEN, media=(PLAIN,)),
+    "GET /v1/audit/proof/{seq}": Call(PROVEN, media=(PLAIN,)),
+    "GET /v1/audit/consistency": Call(PROVEN, Consistency),
+    "GET /v1/audit/keys": Call(PROVEN, Keys),
     "GET /v1/alerts": Call(RULED, AlertPage),
     "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertShape),
     "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertShape),
@@ -70,6 +78,10 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
     "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found"), PauseShape),
     "POST /v1/policy:reload": Call(RULED, Reloaded),
+    "GET /v1/whoami": Call(answer=WhoamiView, headers=("Cache-Control",)),
+    "GET /.well-known/oauth-protected-resource": Call(
+        answer=ResourceMetadata, headers=("Cache-Control",), is_open=True
+    ),
     "GET /healthz": Call(answer=Health, is_open=True),
     "GET /readyz": Call(answer=Readiness, also={503: Readiness}, is_open=True),
     "GET /metrics": Call(media=(TEXT,), is_open=True),
@@ -82,7 +94,7 @@ HEADER: Mapping[str, tuple[str, Json]] = {
     "Remit-Entry": ("the number of the entry that was written before the first row", {"type": "integer"}),
     "Remit-Rows": ("the filter that was applied, scope and ask together, percent-encoded", {"type": "string"}),
     "Remit-Limit": ("rows after which a limit or a budget cuts; only where one may", {"type": "integer"}),
-    "Cache-Control": ("rows are never kept on the way", {"const": "no-store"}),
+    "Cache-Control": ("what may be kept on the way: rows never", {"enum": ["no-store", AN_HOUR]}),
     "WWW-Authenticate": ("how to say who you are", {"const": "Bearer"}),
     "Retry-After": ("seconds after which to try again", {"type": "integer"}),
 }
@@ -94,17 +106,8 @@ TOO_LARGE = f"a body of more than {LARGEST_BODY // 1024} KB"
 
 
 def describe(app: FastAPI) -> None:
-    """Let `app` give the complete description, made once, when somebody asks for it."""
-    plain = app.openapi
-
-    def complete() -> Json:
-        if app.openapi_schema is None:
-            document = plain()
-            _complete(document)
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = complete  # type: ignore[method-assign]  # which is how FastAPI wants it done
+    """Complete the description that `app` gives; after all its routes are there, and before anybody asks."""
+    _complete(app.openapi())  # which FastAPI makes once, and keeps
 
 
 def methods_at(document: Json, path: str) -> list[str]:

@@ -45,6 +45,7 @@ class Readiness(BaseModel):
     ledger: bool
     policies: bool
     issuer: bool
+    checkpoints: bool
 
 
 def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
@@ -99,11 +100,13 @@ class _Remembered:
 
 def _readiness(parts: Parts) -> Readiness:
     threads = parts.watch.is_running and parts.endings.is_running and parts.follower.following.is_running
+    signing = parts.checkpointer.checkpointing
     return Readiness(
         database=_answers(parts),
         ledger=threads and _takes_entries(parts),
         policies=parts.control.is_confirmed,
         issuer=parts.identity.is_reachable(),
+        checkpoints=signing.is_running and signing.refused is None,
     )
 
 

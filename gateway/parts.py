@@ -7,8 +7,10 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from audit.alerts import Alerts
+from audit.checkpointer import Checkpointer
 from audit.follower import Follower
 from audit.ledger import Ledger
+from audit.witnessing import Witnessing
 from authz.control import Control, Watch
 from authz.endings import Endings
 from authz.grants import GrantStore
@@ -48,6 +50,8 @@ class Parts:
     refused_tokens: RefusedTokens
     alerts: Alerts
     follower: Follower
+    checkpointer: Checkpointer
+    witnessing: Witnessing
     metrics: Metrics
     clock: Callable[[], datetime]
     streams: LiveStreams = field(default_factory=LiveStreams)

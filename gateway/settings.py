@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from audit import ledger_keys
+from audit.cosignatures import Quorum
+from audit.cosigner import WitnessAt
+from audit.errors import BadNote
+from audit.notes import Verifier, decimal
 from policy.tables import closest
 
 CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN", "REMIT_CLIENT_SECRET"}
@@ -37,12 +42,15 @@ class Settings:
     attribute_claims: tuple[str, ...]
     client_id: str
     alert_urls: tuple[str, ...]
+    ledger_key: Path
+    ledger_name: str
+    witnesses: Quorum
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read every `REMIT_…` variable; raises `BadSetting`."""
         given = {name: value for name, value in environment.items() if name.startswith("REMIT_")}
-        known = {f"REMIT_{field.upper()}" for field in cls.__slots__} | CLIENT_SIDE
+        known = {f"REMIT_{field.upper()}" for field in cls.__slots__} | CLIENT_SIDE | {"REMIT_WITNESSES_REQUIRED"}
         for name in sorted(given.keys() - known):
             near = closest(name, known)
             raise BadSetting(f"unknown setting `{name}`" + (f"; did you mean `{near}`?" if near else ""))
@@ -60,7 +68,38 @@ class Settings:
             attribute_claims=_names(given.get("REMIT_ATTRIBUTE_CLAIMS", "")),
             client_id=given.get("REMIT_CLIENT_ID") or "remit-cli",
             alert_urls=tuple(given.get("REMIT_ALERT_URLS", "").split()),
+            ledger_key=ledger_key(given),
+            ledger_name=_ledger_name(given.get("REMIT_LEDGER_NAME", "")),
+            witnesses=witnesses(given),
         )
+
+
+def ledger_key(given: Mapping[str, str]) -> Path:
+    """Where the key that signs checkpoints is."""
+    home = Path(given.get("REMIT_HOME") or ".remit")
+    return Path(given.get("REMIT_LEDGER_KEY") or home / ledger_keys.NAME).absolute()
+
+
+def witnesses(given: Mapping[str, str]) -> Quorum:
+    """Whom checkpoints are shown to, and how many of them have to sign one; all where that is not said."""
+    words = given.get("REMIT_WITNESSES", "").split()
+    try:
+        if len(words) % 2 or not all(word.startswith(("https://", "http://")) for word in words[::2]):
+            raise BadNote("write each witness as its URL, a space and its key, with spaces between several")
+        found = tuple(WitnessAt(url, Verifier.parse(key)) for url, key in zip(words[::2], words[1::2], strict=True))
+    except BadNote as wrong:
+        raise BadSetting(f"`REMIT_WITNESSES`: {wrong}") from wrong
+    required = given.get("REMIT_WITNESSES_REQUIRED") or str(len(found))
+    try:
+        return Quorum(found, decimal(required))
+    except BadNote as wrong:
+        raise BadSetting(f"`REMIT_WITNESSES_REQUIRED`: {wrong}") from wrong
+
+
+def _ledger_name(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value):
+        raise BadSetting("`REMIT_LEDGER_NAME` is no name: write it like remit.example.com/ledger")
+    return value
 
 
 def _database(value: str) -> str:

@@ -15,12 +15,14 @@ from sqlalchemy import Engine
 
 from audit.alerts import Alerts
 from audit.blocks import index as index_blocks
+from audit.checkpointer import Checkpointer
 from audit.delivery import BadAlertUrl, Delivery
 from audit.engines import engine_for
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.witnessing import Witnessing
 from authz.bundles import BundleStore
 from authz.control import Control, Watch
 from authz.endings import Endings
@@ -75,7 +77,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         report_stores(ledger, bundle, settings.catalog.parent)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
-        for part in (parts.endings, parts.follower, parts.watch):
+        for part in (parts.endings, parts.follower, parts.checkpointer, parts.witnessing, parts.watch):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
@@ -116,6 +118,10 @@ def _parts(
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
         follower=Follower(engine, alerts, delivery.send),
+        checkpointer=Checkpointer(
+            engine, ledger, key=settings.ledger_key, home=settings.home, name=settings.ledger_name
+        ),
+        witnessing=Witnessing(engine, ledger, settings.witnesses),
         metrics=Metrics(),
         clock=clock,
     )
@@ -167,15 +173,20 @@ def _watch_numbers(parts: Parts) -> None:
     gauge = parts.metrics.gauge
     gauge("remit_streams", "Streams that are running", lambda: len(parts.streams))
     gauge("remit_ends_waiting", "Ends of reads that could not be written yet", lambda: parts.endings.waiting)
-    gauge("remit_follower_lag", "Entries that alerting has not seen", lambda: _lag(parts))
+    gauge("remit_follower_lag", "Entries that alerting has not seen", lambda: _count(parts.follower.following.lag))
     gauge("remit_alerting", "1 while alerting follows the ledger", lambda: parts.follower.following.last_error is None)
+    gauge(
+        "remit_checkpoint_lag", "Entries under no checkpoint yet", lambda: _count(parts.checkpointer.checkpointing.lag)
+    )
+    gauge("remit_signing", "1 while the ledger is signed", lambda: parts.checkpointer.checkpointing.is_well)
+    gauge("remit_witness_wait", "Seconds that a checkpoint waits to count", lambda: parts.witnessing.standing.waiting)
+    gauge("remit_witnesses_failing", "Witnesses that did not sign", lambda: len(parts.witnessing.standing.failing))
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
 
 
-def _lag(parts: Parts) -> float:
-    """Entries that alerting has not seen; NaN while nobody knows."""
-    lag = parts.follower.following.lag
-    return math.nan if lag is None else lag
+def _count(known: int | None) -> float:
+    """NaN while nobody knows."""
+    return math.nan if known is None else known
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
-from .answers import Alert, Check, Compared, Dataset, Grant, Line, Page, Problem, Reloaded
+from .answers import Alert, Check, Compared, Dataset, Grant, LedgerKeys, Line, Page, Problem, Reloaded, Whoami
 from .client import Client, connect
 from .errors import BrokenStream, GatewayFault, LoginFailed, Misuse, NotInstalled, Refused, RemitError, Unreachable
 from .rows import Receipt, RowReader
@@ -14,6 +14,7 @@ __all__ = [
     "Dataset",
     "GatewayFault",
     "Grant",
+    "LedgerKeys",
     "Line",
     "LoginFailed",
     "Misuse",
@@ -26,5 +27,6 @@ __all__ = [
     "RemitError",
     "RowReader",
     "Unreachable",
+    "Whoami",
     "connect",
 ]

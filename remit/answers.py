@@ -208,5 +208,21 @@ class Reloaded:
     entry: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """A key that signs or signed checkpoints: `status` is `activated` or `retired`."""
+
+    vkey: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKeys:
+    """The ledger's name, and its keys."""
+
+    origin: str
+    items: tuple[LedgerKey, ...]
+
+
 Line = dict[str, Any]
 """One entry of the ledger: its `seq` and the fields of its canonical document, whatever its kind has."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Alert, Check, Dataset, Grant, Line, Page, Reloaded, Whoami
+from .answers import Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Reloaded, Whoami
 from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
 from .rows import RowReader
@@ -18,6 +18,7 @@ T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
 _ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
 _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
+_LEDGER_KEYS = TypeAdapter(LedgerKeys)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
 _ENTRIES = TypeAdapter(Page[Line])
@@ -168,6 +169,18 @@ class Client:
     def entries_after(self, seq: int) -> Page[Line]:
         """The next entries after number `seq`, oldest first, and the number to go on from; none where none is new."""
         return self._connection.get("/v1/audit/entries", _ENTRIES, after=seq)
+
+    def checkpoint(self) -> str:
+        """The newest signed statement of the ledger's size and root: a C2SP signed note."""
+        return self._connection.text("/v1/audit/checkpoint")
+
+    def proof(self, seq: int) -> str:
+        """That entry `seq` is in the ledger, to hand out: a C2SP tlog-proof, which `remit audit check-proof` checks."""
+        return self._connection.text(f"/v1/audit/proof/{seq}")
+
+    def ledger_keys(self) -> LedgerKeys:
+        """The ledger's name and public keys, as the gateway tells them: compare them over another channel."""
+        return self._connection.get("/v1/audit/keys", _LEDGER_KEYS)
 
     def alerts(self) -> Iterator[Alert]:
         """Every alert, newest first."""

@@ -51,6 +51,15 @@ class Connection:
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask(self._request("GET", path, params=given), shape)
 
+    def text(self, path: str) -> str:
+        """The answer to GET where it is a text."""
+        response = self._send(self._request("GET", path))
+        if response.status_code != 200:
+            raise _failure(response)
+        if _media_type(response) != "text/plain":
+            raise _not_remit(response)
+        return response.text
+
     def post(self, path: str, body: Mapping[str, object], shape: TypeAdapter[T]) -> T:
         """The answer to POST with a JSON body."""
         return self._ask(self._request("POST", path, body=body), shape)

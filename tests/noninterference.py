@@ -190,8 +190,10 @@ def random_row(random: Random, names: Sequence[str] | Mapping[str, Treatment]) -
 
 
 def random_value(random: Random, name: str) -> object:
+    """A value as the store will have it: a narrow float is rounded, which may carry a row across the scope's edge."""
     edges = COLUMNS[name][2] if name in COLUMNS else NESTED[name][1]
-    return None if random.random() < 0.3 else random.choice(edges)
+    value = None if random.random() < 0.3 else random.choice(edges)
+    return pa.scalar(value, arrow_type(name)).as_py() if name == "half" else value
 
 
 def unseen_redrawn(random: Random, row: Row, treatments: Mapping[str, Treatment], rule: Filter) -> Row:
@@ -327,7 +329,7 @@ def main() -> int:
             total.add(outcome)
     seconds = time.monotonic() - started
     print(f"{total.pairs:,} pairs of reads in {seconds:.0f} s, seed {told.seed}: {total.kinds}")
-    print(f"{len(total.differences)} differences", *total.differences[:5], sep="\n")
+    print(f"{len(total.differences)} differences", *total.differences, sep="\n")
     return 1 if total.differences else 0
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("policy", "audit", "authz", "gateway", "remit")
+PACKAGES = ("policy", "audit", "witness", "authz", "gateway", "remit")
 """From the bottom up: each may import itself and those before it."""
 
 DOORS = {
     "casbin": {"policy/engine.py"},
     "simpleeval": set(),
     "joserfc": {"authz/tokens.py", "remit/demo/provider.py", "remit/login/id_token.py"},
+    "cryptography": {"authz/keys.py", "audit/notes.py"},
     "adbc_driver_duckdb": {"authz/stores.py"},
     "adbc_driver_manager": {"authz/stores.py"},
     "duckdb": set(),
@@ -48,6 +49,16 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def modules_of(path: Path) -> set[str]:
+    """The modules that a module imports, by their whole names; `from x.y import z` is `x.y`."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    own = path.relative_to(ROOT).parts[0]
+    froms = {
+        f"{own}.{node.module}" if node.level else str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)
+    }
+    return froms | {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -73,6 +84,15 @@ def test_the_python_client_imports_nothing_of_the_service() -> None:
     service = {"policy", "audit", "authz", "gateway"}
     login = {named(path) for path in (ROOT / "remit" / "login").rglob("*.py")}
     assert not {name for name in {*LIGHT, *login} if service & imported(ROOT / name)}
+
+
+def test_a_witness_shares_nothing_with_the_ledger_but_the_words() -> None:
+    """It runs elsewhere, for somebody else: no database, no gateway, nothing that decides or records."""
+    words = {"audit.errors", "audit.keyfiles", "audit.merkle", "audit.notes", "audit.proofs", "audit.submissions"}
+    service = {"policy", "audit", "authz", "gateway", "remit", "sqlalchemy", "psycopg"}
+    for path in [*(ROOT / "witness").rglob("*.py"), *(ROOT / f"{name.replace('.', '/')}.py" for name in words)]:
+        found = {name for name in modules_of(path) if name.split(".")[0] in service}
+        assert found <= words, named(path)
 
 
 def test_only_the_guard_makes_a_permit() -> None:

@@ -139,7 +139,7 @@ def test_closing_a_reader_early_ends_the_read(wire: Wire, client: remit.Client) 
 
 def test_a_stream_that_falls_silent_is_broken(wire: Wire) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM[:-8], ending="silent"))
-    with remit.connect(wire.url, timeout=0.3) as client, pytest.raises(remit.BrokenStream):
+    with remit.connect(wire.url, timeout=2.0) as client, pytest.raises(remit.BrokenStream):
         client.read("d").read_all()
 
 
@@ -209,7 +209,7 @@ def test_an_address_where_nobody_answers_is_unreachable(wire: Wire) -> None:
 
 def test_an_answer_that_never_comes_is_unreachable(wire: Wire) -> None:
     wire.answers("GET", "/v1/datasets/d", Answer([], ending="silent"))
-    with remit.connect(wire.url, timeout=0.3) as client, pytest.raises(remit.Unreachable):
+    with remit.connect(wire.url, timeout=1.0) as client, pytest.raises(remit.Unreachable):
         client.dataset("d")
 
 

@@ -23,7 +23,7 @@ NOW = int(time.time())
 LOGIN = Login(
     Target(GATEWAY, "https://login.example.com", "remit-cli", GATEWAY, "remit"),
     "ana",
-    Tokens("the-access-token", "the-refresh-token", None, NOW, NOW + 900),
+    Tokens("the-access-token", "the-refresh-token", None, NOW, NOW + 86_400),
 )
 
 
@@ -212,7 +212,8 @@ def test_the_place_is_the_users_state_folder(tmp_path: Path) -> None:
 
 def test_a_login_is_renewed_before_its_token_ends() -> None:
     def fresh(since: int, life: int) -> bool:
-        tokens = replace(LOGIN.tokens, issued_at=NOW - since, expires_at=NOW - since + life)
+        now = int(time.time())
+        tokens = replace(LOGIN.tokens, issued_at=now - since, expires_at=now - since + life)
         return replace(LOGIN, tokens=tokens).is_fresh()
 
     assert fresh(since=0, life=900)

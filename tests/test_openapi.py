@@ -160,18 +160,19 @@ def test_example_requests_get_what_the_description_says(asked: Service, document
             assert header in response.headers, (name, header)
 
 
-@pytest.mark.parametrize(("code", "status"), sorted({(code, status) for code, status, *_ in REFUSALS}))
-def test_a_refusals_example_says_of_its_code_what_the_service_says(
-    code: str, status: int, document: dict[str, Any]
-) -> None:
-    (example,) = [
-        one["value"]
-        for name, call in operations(document)
-        if name == "POST /v1/reads"
-        for said, one in call["responses"][str(status)]["content"]["application/problem+json"]["examples"].items()
-        if said == code
-    ]
-    assert (example["code"], example["status"], example["title"]) == (code, status, TITLES[status])
+EXACT = {code for code, *_ in REFUSALS} - {"bad_request", "unknown_dataset", "unknown_column"}
+"""Those whose advice does not depend on what was asked."""
+
+
+def test_the_examples_of_refusals_say_what_the_service_says(asked: Service) -> None:
+    advice: dict[str, set[tuple[str, bool]]] = {}
+    for code, _, _, body, scope in REFUSALS:
+        grant = asked.grant(**scope)
+        problem = asked.call("POST", "/v1/reads", json={"dataset": "events", "grant": grant} | body).json()
+        advice.setdefault(code, set()).add((problem["help"], "excess" in problem))
+    for code in EXACT:
+        _, help, beside = PROBLEMS[code]
+        assert (help, "excess" in beside) in advice[code], code
 
 
 def test_what_cannot_be_done_at_a_path_is_405_and_says_what_can(asked: Service) -> None:

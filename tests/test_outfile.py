@@ -139,6 +139,15 @@ def test_a_broken_stream_leaves_the_old_file_and_nothing_else(
     assert (tmp_path / name).read_text() == "old"
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """What runs under `nohup` passes on that SIGHUP is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.parquet"])
 def test_a_command_that_is_stopped_leaves_the_old_file_and_nothing_else(

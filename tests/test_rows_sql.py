@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from math import inf, nan
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import adbc_driver_duckdb.dbapi
 import pyarrow as pa
@@ -13,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from adbc_driver_manager.dbapi import Connection
 from hypothesis import given, settings
-from row_samples import INTEGERS, TYPES, edge_table, filters, leaves, nines, sample_table
+from row_samples import COLUMNS, INTEGERS, TYPES, edge_table, filters, leaves, nines, sample_table
 from sqlglot import exp
 
 from authz.filter_sql import Parameter, bound_row, where
 from policy.errors import BadRows, UnknownColumn
-from policy.rows import Filter, evaluate, parse, render, typed
+from policy.rows import ColumnRef, Filter, In, Literal, Not, evaluate, parse, render, typed
 from policy.values import ColumnType
 
 Row = dict[str, object]
@@ -79,6 +81,25 @@ def test_one_test_of_one_column_means_the_same_in_sql(store: Store, filter: Filt
 @given(filter=filters(TYPES))
 def test_nested_filters_mean_the_same_in_sql_through_three_valued_logic(store: Store, filter: Filter) -> None:
     _agree(store, filter)
+
+
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_a_long_list_means_the_same_in_sql(store: Store, name: str) -> None:
+    edges = [value for value in COLUMNS[name][2] if value not in (inf, -inf) and value == value]
+    options = tuple(Literal(_literal(value)) for value in Random(7).choices(edges, k=60))
+    if COLUMNS[name][0] is ColumnType.INTEGER:
+        options += tuple(Literal(number) for number in range(-300, 600, 2))
+    _agree(store, In(ColumnRef(name), options))
+    _agree(store, Not(In(ColumnRef(name), options)))
+
+
+def _literal(value: object) -> Any:
+    match value:
+        case float():
+            return Decimal(repr(value))
+        case date():
+            return value.isoformat()
+    return value
 
 
 @pytest.mark.parametrize("name", ["int8", "int64", "uint64", "half", "double"])

@@ -107,7 +107,10 @@ def test_an_entry_that_was_slipped_in_is_found(database, eight, tamper):
 
 def test_a_head_that_was_set_back_is_found(database, eight, tamper):
     tamper("UPDATE audit_head SET size = 4, frontier = substr(frontier, 1, 32)")
-    assert wrong(database) == [(5, "entries 5 to 8 are not in the head's tree")]
+    assert wrong(database) == [
+        (4, "the tree over the entries is not the head's: something before changed"),
+        (5, "entries 5 to 8 are not in the head's tree"),
+    ]
 
 
 def test_a_head_that_is_gone_is_found(database, eight, tamper):

@@ -7,14 +7,29 @@ from io import TextIOWrapper
 import typer
 from typer.exceptions import Abort, TyperException
 
-from audit.errors import AuditError
+from audit.errors import AuditError, BadNote, KeyUnfit, NotProven
 from authz.errors import AuthzError
 from gateway.settings import BadSetting
 from policy.errors import MisreadAll
 from remit.answers import Problem
 from remit.errors import BrokenStream, GatewayFault, LoginFailed, Misuse, Refused, RemitError, Unreachable
 
-from . import alerts, audit, completion, datasets, grants, login, policy, reads, running, terminal, usage
+from . import (
+    alerts,
+    audit,
+    completion,
+    datasets,
+    export,
+    grants,
+    login,
+    policy,
+    reads,
+    restore,
+    running,
+    terminal,
+    usage,
+    witness,
+)
 
 app = typer.Typer(
     help="Keeps every read of employee data inside what was declared, approved and recorded.",
@@ -31,11 +46,15 @@ app.command()(login.whoami)
 app.command()(datasets.datasets)
 app.command()(reads.read)
 app.command()(reads.check)
+audit.commands.command()(export.export)
+audit.commands.command("check-export")(export.check_export)
+audit.commands.command("restore-check")(restore.restore_check)
 app.add_typer(policy.commands, name="policy")
 app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
 app.add_typer(running.database, name="database")
+app.add_typer(witness.commands, name="witness")
 app.command()(completion.completion)
 
 EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
@@ -46,6 +65,9 @@ EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     Unreachable: (3, "unreachable", "`remit serve` starts a gateway here; REMIT_URL says where another one is"),
     GatewayFault: (3, "gateway_fault", "try again; if it goes on, tell whoever runs the gateway"),
     BrokenStream: (3, "broken_stream", ""),
+    BadNote: (1, "not_understood", "it is no note of a ledger: take one from `remit audit checkpoint` or `prove`"),
+    NotProven: (1, "not_proven", ""),
+    KeyUnfit: (3, "key_unfit", ""),
     AuditError: (3, "ledger_fault", "see that the database runs, and that REMIT_DATABASE_URL or REMIT_HOME names it"),
     AuthzError: (3, "store_fault", "try again; if it goes on, tell the dataset's owner"),
     RemitError: (3, "fault", "try again; if it goes on, tell whoever runs Remit"),

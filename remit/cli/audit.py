@@ -1,22 +1,23 @@
-"""`remit audit`: the trail as it grows, a search in it, and the proof that nothing in it changed."""
+"""`remit audit`: the trail as it grows, and a search in it; verifying and proofs have modules of their own."""
 
 import json
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from remit.answers import Line
-from remit.errors import Misuse
 
-from . import options, terminal
+from . import options, proofs, terminal, verifying
 
 commands = typer.Typer(help="Follow, search and verify the ledger.", no_args_is_help=True)
+commands.command()(verifying.verify)
+commands.command()(verifying.check_proof)
+commands.command()(proofs.checkpoint)
+commands.command()(proofs.prove)
+commands.add_typer(proofs.key, name="key")
 FOLLOW_SECONDS = 1.0
 Count = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entries.")]
 Word = Annotated[str | None, typer.Option()]
@@ -77,50 +78,6 @@ def search(
     else:
         headings = ("seq", "at", "what", "who", "dataset", "code", "grant")
         terminal.table(headings, map(_cells, lines), empty="no entry matches")
-
-
-@commands.command()
-def verify(
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")
-    ] = None,
-    as_json: options.Json = False,
-) -> None:
-    """Recomputes the ledger from its raw rows.
-
-    It does so here and never asks the gateway; exits with 1 where something does not hold."""
-    from audit.verify import verify as verify_ledger
-
-    with _ledger(database) as url:
-        verdict = verify_ledger(url)
-    problems = [{"seq": problem.seq, "what": problem.what} for problem in verdict.problems]
-    intact = {"integrity": verdict.integrity, "completeness": verdict.completeness}
-    if as_json:
-        terminal.print_json({"size": verdict.size, "root": verdict.root.hex(), **intact, "problems": problems})
-    else:
-        terminal.say(f"{verdict.size:,} entries, root {verdict.root.hex()}")
-        for name, holds in intact.items():
-            terminal.say(f"  {name:<12} {'holds' if holds else 'BROKEN'}")
-        for problem in problems:
-            terminal.say(f"  entry {problem['seq']}: {problem['what']}")
-    if not all(intact.values()):
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _ledger(database: str | None) -> Iterator[str]:
-    """The URL of the ledger's database: as given, as set, or the embedded one, started where it does not run."""
-    url = database or os.environ.get("REMIT_DATABASE_URL")
-    if url:
-        yield url
-        return
-    home = Path(os.environ.get("REMIT_HOME") or ".remit")
-    if not home.is_dir():
-        raise Misuse(f"there is no embedded database in `{home}`; give --database URL or set REMIT_HOME")
-    from audit.postgres import Embedded
-
-    with Embedded.open(home) as embedded:
-        yield embedded.url("owner")
 
 
 def _print_lines(lines: Sequence[Line], *, as_json: bool) -> None:

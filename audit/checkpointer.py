@@ -1,0 +1,197 @@
+"""Checkpoints as the ledger grows: one thread of each gateway; of several gateways one signs at a time.
+
+A ledger that is not what was appended or signed is never signed: it is an entry, which is a SEV1, and stays so until
+the ledger verifies again.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import cast
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from .checkpoints import LedgerChanged, Signed, sign
+from .entries import Entry, Json, Kind
+from .errors import AuditError, BadNote, KeyUnfit, NotReadable
+from .head import Session
+from .ledger import Ledger
+from .ledger_keys import LedgerKeys, made_or_read, read
+from .notes import Checkpoint
+
+WRITER = "remit"
+SEEN = "ledger.checkpoint"
+"""The last checkpoint that this gateway has seen: what it will not let anybody take back, beside the key."""
+POLL = 0.2
+APART = 0.6
+"""Seconds between two checkpoints of one ledger, whoever signs: with `POLL` and the work, at most one behind."""
+TELL_AGAIN = 3600.0
+NAME = text("UPDATE audit_tree SET origin = :origin WHERE origin = ''")
+NAMED = text("SELECT origin FROM audit_tree")
+NEWS = text("""
+    SELECT h.size, h.size - t.size, h.frontier, clock_timestamp() - t.at > :apart * interval '1 s'
+    FROM audit_head h, audit_tree t
+""")
+SAY = text("INSERT INTO audit_keys (vkey, became) VALUES (:vkey, :became) ON CONFLICT DO NOTHING")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointing:
+    """How it is doing: entries under no checkpoint yet (None: unknown), what keeps it from signing, its last fault."""
+
+    is_running: bool
+    lag: int | None
+    refused: str | None
+    last_error: str | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the ledger is being signed, as far as is known."""
+        return self.is_running and self.refused is None and self.last_error is None
+
+
+class Checkpointer:
+    """`with Checkpointer(…):` signs what the ledger holds, until it ends. `home` keeps what this gateway has seen.
+
+    Makes the key at `key` where there is none. A ledger without a name gets that of the key or of `name`, for good.
+    Raises `KeyUnfit` where key and ledger do not belong together.
+    """
+
+    def __init__(self, engine: Engine, ledger: Ledger, *, key: Path, home: Path, name: str = "") -> None:
+        self._engine, self._ledger, self._key, self._seen_at = engine, ledger, key, home / SEEN
+        self._keys, self._written = _keys_of(engine, key, name), _version(key)
+        self._seen = _remembered(self._seen_at)
+        self._announced: LedgerKeys | None = None
+        self._good: tuple[int, bytes] | None = None
+        self._told: tuple[str, float] | None = None
+        self._lag: int | None = None
+        self._refused: str | None = None
+        self._last_error: str | None = None
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="checkpointer", daemon=True)
+
+    def __enter__(self) -> "Checkpointer":
+        self._announce()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def checkpointing(self) -> Checkpointing:
+        """How it is doing now."""
+        return Checkpointing(self._thread.is_alive(), self._lag, self._refused, self._last_error)
+
+    def look(self) -> None:
+        """Signs what is new, if it is time. Faults of the database are SQLAlchemy's, psycopg's or `AuditError`s."""
+        self._announce()
+        with self._engine.connect() as connection:
+            news = connection.execute(NEWS, {"apart": APART}).one_or_none()
+        if news is None:
+            self._refuse(NotReadable("audit_tree has lost its row; run `remit audit verify`"))
+            return
+        size, self._lag, frontier, is_time = news
+        if (size, frontier) == self._good or not (is_time or self._refused):
+            return
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                session = cast(Session, connection.connection.driver_connection)
+                signed = sign(session, self._keys.signers, self._seen)
+        except (LedgerChanged, NotReadable, BadNote) as change:
+            self._refuse(change)
+            return
+        if signed is not None:
+            self._remember(signed)
+            self._good = (size, frontier) if signed.checkpoint.size == size else None
+            self._lag, self._refused, self._told = max(size - signed.checkpoint.size, 0), None, None
+
+    def _run(self) -> None:
+        while not self._stopping.wait(POLL):
+            try:
+                self.look()
+                self._last_error = None
+            except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
+                self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__
+                log.error("checkpoint_failed", fault=self._last_error)
+
+    def _refuse(self, change: AuditError) -> None:
+        """Says it in the ledger, which is a SEV1: once for each thing that is wrong, and again every hour."""
+        self._refused = str(change)
+        if self._told and self._told[0] == self._refused and time.monotonic() - self._told[1] < TELL_AGAIN:
+            return
+        seq = change.seq if isinstance(change, LedgerChanged) else 0
+        log.error("checkpoint_refused", entry=seq, reason=self._refused)
+        details: dict[str, Json] = {"why": self._refused, "entry": seq}
+        self._ledger.append(Entry(Kind.CHECKPOINT_REFUSED, WRITER, code="ledger_changed", details=details))
+        self._told = self._refused, time.monotonic()
+
+    def _announce(self) -> None:
+        """The keys, as they are in the file now, are said in the ledger before they sign."""
+        if (version := _version(self._key)) != self._written:
+            keys = read(self._key)
+            if keys.origin != self._keys.origin:
+                raise KeyUnfit(f"`{self._key}` is the key of another ledger")
+            self._keys, self._written = keys, version
+        if self._keys is self._announced:
+            return
+        keys = self._keys
+
+        def work(connection: Connection) -> Sequence[Entry]:
+            became = [(signer.verifier, "activated", Kind.KEY_ACTIVATED) for signer in reversed(keys.signers)]
+            became += [(verifier, "retired", Kind.KEY_RETIRED) for verifier in keys.retired]
+            return [
+                Entry(kind, WRITER, details={"vkey": str(vkey)})
+                for vkey, what, kind in became
+                if connection.execute(SAY, {"vkey": str(vkey), "became": what}).rowcount
+            ]
+
+        self._ledger.change(work, raises_epoch=False)
+        self._announced = keys
+
+    def _remember(self, signed: Signed) -> None:
+        if self._seen == signed.checkpoint:
+            return
+        draft = self._seen_at.with_name(f".{SEEN}.{secrets.token_hex(8)}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(signed.note)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._seen_at)
+        self._seen = signed.checkpoint
+
+
+def _keys_of(engine: Engine, path: Path, name: str) -> LedgerKeys:
+    wanted = name or (read(path).origin if os.path.lexists(path) else f"remit/{secrets.token_hex(8)}")
+    with engine.begin() as connection:
+        # Of two gateways that start at once, the first one's name counts.
+        connection.execute(NAME, {"origin": wanted})
+        origin = str(connection.execute(NAMED).scalar_one())
+    if name not in ("", origin):
+        raise KeyUnfit(f"this ledger is named `{origin}`, for good: set `REMIT_LEDGER_NAME` to that or leave it out")
+    keys = made_or_read(path, origin)
+    if keys.origin != origin:
+        raise KeyUnfit(
+            f"`{path}` is the key of the ledger `{keys.origin}`, and this one is `{origin}`: move it away, and a key "
+            "for this ledger is made at the next start, or name its own with `REMIT_LEDGER_KEY`"
+        )
+    return keys
+
+
+def _version(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _remembered(path: Path) -> Checkpoint | None:
+    return Signed.parse(path.read_text(encoding="utf-8")).checkpoint if path.exists() else None

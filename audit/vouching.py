@@ -1,0 +1,71 @@
+"""Who vouches for what: which checkpoints hold, and up to where a key that the verifier trusts has signed.
+
+A key counts from the entry that activates it to the one that retires it. Whoever trusts one key trusts those that were
+activated under a checkpoint of its, so that a key that was given out long ago is enough.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .entries import Kind
+from .notes import Verifier
+from .replay import Control
+from .signed import SignedRow
+
+Found = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Vouching:
+    """What is known of keys and checkpoints so far, in the order of the ledger; `trusted` are vkeys.
+
+    Where nobody gave a key, `trusted` is empty at first, and the first key that the ledger names is believed.
+    """
+
+    origin: str
+    trusted: set[str]
+    active: set[str] = field(default_factory=set)
+    upto: int = 0
+    by: Verifier | None = None
+    last: int = 0
+    found: list[Found] = field(default_factory=list)
+
+    def join(self, controls: Sequence[Control], signed: Iterable[tuple[SignedRow, bytes | None]]) -> None:
+        """The next entries about keys, and checkpoints, each with the tree's root at its size (None: not known)."""
+        waiting = [control for control in controls if control.kind in (Kind.KEY_ACTIVATED, Kind.KEY_RETIRED)]
+        for row, root in signed:
+            while waiting and waiting[0].seq <= row.size:
+                self._change(waiting.pop(0))
+            self._judge(row, root)
+        for control in waiting:
+            self._change(control)
+
+    def _change(self, control: Control) -> None:
+        if control.kind == Kind.KEY_RETIRED:
+            self.active.discard(control.of)
+            self.trusted.discard(control.of)
+            return
+        self.active.add(control.of)
+        if not self.trusted and self.by is None:
+            self.trusted.add(control.of)
+
+    def _judge(self, row: SignedRow, root: bytes | None) -> None:
+        self.last = row.size
+        signers = [key for key in row.signers if str(key) in self.active]
+        if row.checkpoint is None:
+            self.found.append((row.size, row.wrong))
+        elif row.checkpoint.origin != self.origin:
+            self.found.append((row.size, f"the checkpoint of {row.size} entries is of another ledger"))
+        elif not signers:
+            what = f"the checkpoint of {row.size} entries is signed by no key that the ledger had activated"
+            self.found.append((row.size, what))
+        elif root is not None and root != row.checkpoint.root:
+            self.found.append((row.size, f"the tree of the first {row.size} entries is not the one that was signed"))
+        elif root is not None:
+            self._believe(row.size, signers)
+
+    def _believe(self, size: int, signers: Sequence[Verifier]) -> None:
+        known = next((key for key in signers if str(key) in self.trusted), None)
+        if known is not None:
+            self.upto, self.by = size, known
+            self.trusted |= self.active

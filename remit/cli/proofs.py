@@ -1,0 +1,65 @@
+"""`remit audit checkpoint`, `prove`, `key`: what the ledger hands out, for others to check."""
+
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from remit.errors import Refused
+
+from . import options, terminal
+
+key = typer.Typer(help="The keys that sign checkpoints.", no_args_is_help=True)
+PATIENCE_SECONDS = 5.0
+AGAIN_SECONDS = 0.25
+
+
+def checkpoint() -> None:
+    """Prints the newest checkpoint: a C2SP signed note. Keep it where nobody else writes, for `verify --since`."""
+    with options.gateway() as gateway:
+        sys.stdout.write(gateway.checkpoint())
+
+
+def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]) -> None:
+    """Prints the proof that an entry is in the ledger, to hand out: `prove 17 > proof`, then `check-proof proof`."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    with options.gateway() as gateway:
+        while True:
+            try:
+                sys.stdout.write(gateway.proof(seq))
+                return
+            except Refused as refused:
+                # What was just written is under a checkpoint within a second.
+                if refused.code != "not_found" or time.monotonic() > until:
+                    raise
+                time.sleep(AGAIN_SECONDS)
+
+
+@key.command("list")
+def list_keys(as_json: options.Json = False) -> None:
+    """Prints the ledger's name and public keys, as the gateway tells them: compare them over another channel."""
+    with options.gateway() as gateway:
+        keys = gateway.ledger_keys()
+    if as_json:
+        terminal.print_json({"origin": keys.origin, "keys": [{"vkey": k.vkey, "status": k.status} for k in keys.items]})
+        return
+    terminal.table(("status", "key"), [(each.status, each.vkey) for each in keys.items], empty="there is no key yet")
+
+
+@key.command()
+def rotate(as_json: options.Json = False) -> None:
+    """Makes a new key on the gateway's machine; the one before it signs along until the next rotation.
+
+    A running gateway takes it up within a second and says so in the ledger."""
+    from audit import ledger_keys
+    from gateway.settings import ledger_key
+
+    keys = ledger_keys.rotate(ledger_key(os.environ))
+    new, *old = [str(signer.verifier) for signer in keys.signers]
+    if as_json:
+        terminal.print_json({"key": new, "signs_along": old, "retired": list(map(str, keys.retired))})
+        return
+    terminal.say(new)
+    terminal.note("give this key to witnesses and to whoever verifies; the one before it signs along until the next")

@@ -1,0 +1,127 @@
+"""`remit audit restore-check`: whether a database is all that its witnesses saw of it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from remit.errors import Misuse
+
+from . import options, terminal
+from .verifying import keys_of, ledger
+
+if TYPE_CHECKING:
+    from audit.cosigner import WitnessAt
+    from audit.notes import Verifier
+    from audit.restored import Found, Seen
+
+SAID = {
+    "same": "is what was seen, to the last entry",
+    "ahead": "grew out of what was seen",
+    "lost": "has LOST entries that were seen",
+    "forked": "is ANOTHER HISTORY than what was seen",
+}
+
+
+def restore_check(
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A checkpoint that was kept; with --key.")
+    ] = None,
+    witness: Annotated[
+        str | None, typer.Option(metavar="URL", help="A witness to ask; with --key. Else those of REMIT_WITNESSES.")
+    ] = None,
+    keys: Annotated[list[str] | None, typer.Option("--key", metavar="KEY", help="The public key that signed.")] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Says whether a restored database is what its witnesses saw, or how much of it is lost; then it exits with 1."""
+    from audit.restored import Outcome, compare, origin_of
+
+    trusted = keys_of(keys)
+    with ledger(database) as url:
+        origin = origin_of(url)
+        seen = [_kept(checkpoint, trusted, witness)] if checkpoint else _witnessed(witness, trusted, origin)
+        if wrong := next((each for each in seen if each.checkpoint.origin != origin), None):
+            raise Misuse(f"this ledger is `{origin}`, and the checkpoint is of `{wrong.checkpoint.origin}`")
+        found = [compare(url, each) for each in seen]
+    if as_json:
+        terminal.print_json([_fields(each) for each in found])
+    for each in found if not as_json else []:
+        _tell(each)
+    if any(each.outcome in (Outcome.LOST, Outcome.FORKED) for each in found):
+        raise typer.Exit(1)
+
+
+def _kept(file: Path, keys: "Sequence[Verifier]", witness: str | None) -> "Seen":
+    from audit.notes import Note
+    from audit.restored import Seen
+
+    if witness is not None or not keys:
+        raise Misuse("`--checkpoint FILE` goes with the --key that signed it, and with no --witness")
+    try:
+        return Seen.of(Note.parse(file.read_bytes()), keys)
+    except OSError as fault:
+        raise Misuse(f"`{file}`: {(fault.strerror or str(fault)).lower()}") from fault
+
+
+def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "list[Seen]":
+    """What each witness saw; one that cannot be asked is told of, and only where none can it is a fault."""
+    from audit.cosigner import NotCosigned, WitnessAt
+    from gateway.settings import witnesses
+
+    if len(keys) != (1 if url else 0):
+        raise Misuse("`--witness URL` goes with its --key")
+    asked = (WitnessAt(url, keys[0]),) if url else witnesses(os.environ).witnesses
+    if not asked:
+        raise Misuse("give --witness URL and --key, or --checkpoint FILE and --key, or set REMIT_WITNESSES")
+    seen = []
+    for at, each in enumerate(asked):
+        try:
+            seen.append(_asked(each, origin))
+        except NotCosigned as fault:
+            if at + 1 == len(asked) and not seen:
+                raise
+            terminal.note(f"{each.key.name}: {fault}")
+    return seen
+
+
+def _asked(witness: "WitnessAt", origin: str) -> "Seen":
+    from audit.cosigner import Cosigner
+    from audit.errors import NotProven
+    from audit.restored import Seen
+
+    cosigner = Cosigner(witness)
+    try:
+        note = cosigner.latest(origin)
+    finally:
+        cosigner.close()
+    if note is None:
+        raise NotProven(f"`{witness.key.name}` has co-signed nothing of the ledger `{origin}`")
+    return Seen.of(note, [witness.key])
+
+
+def _fields(found: "Found") -> dict[str, object]:
+    seen = found.seen
+    return {
+        "outcome": found.outcome,
+        "by": seen.key.name,
+        "seen": seen.checkpoint.size,
+        "seen_at": seen.at and seen.at.isoformat(),
+        "size": found.size,
+        "proven": found.proven,
+        "proven_until": found.last_at,
+        "lost": found.lost,
+    }
+
+
+def _tell(found: "Found") -> None:
+    seen = found.seen
+    terminal.say(f"{seen.key.name}: this ledger of {found.size:,} entries {SAID[found.outcome]}")
+    terminal.say(f"  seen      {seen.checkpoint.size:,} entries{f', at {terminal.shown(seen.at)}' if seen.at else ''}")
+    if found.lost:
+        until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
+        terminal.say(f"  lost      {found.lost:,} entries, of {found.last_at or 'the beginning'} to {until}")

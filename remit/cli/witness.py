@@ -1,0 +1,66 @@
+"""`remit witness`: somebody else, who co-signs a ledger only as long as it grows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remit.errors import Misuse
+
+from . import options, terminal
+from .verifying import keys_of
+
+commands = typer.Typer(
+    help="Co-sign somebody's ledger, so that nobody can take back what it said.", no_args_is_help=True
+)
+Home = Annotated[Path, typer.Option("--home", metavar="FOLDER", help="Where its key is, and what it has seen.")]
+HOME = Path(".remit-witness")
+
+
+@commands.command()
+def key(
+    home: Home = HOME,
+    name: Annotated[
+        str | None, typer.Option(help="Makes the key, with this name: witness.example/w1, for one.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Prints the public key, which gateways are told in REMIT_WITNESSES; with --name makes one where there is none."""
+    from audit.keyfiles import kept
+    from audit.notes import COSIGNED, Signer
+    from witness.server import KEY, signer_of
+
+    if name is not None:
+        kept(home / KEY, lambda: f"{Signer.make(name, COSIGNED).text()}\n".encode())
+    elif not (home / KEY).exists():
+        raise Misuse(f"there is no key in `{home}`; make one with --name witness.example/w1")
+    signer = signer_of(home)
+    if name not in (None, signer.name):
+        raise Misuse(f"the key in `{home}` is `{signer.name}`; leave --name out, or use another --home")
+    shown = str(signer.verifier)
+    terminal.print_json({"key": shown}) if as_json else terminal.say(shown)
+
+
+@commands.command()
+def serve(
+    logs: Annotated[
+        list[str], typer.Option("--log", metavar="KEY", help="A key of a log to witness; several for several.")
+    ],
+    home: Home = HOME,
+    listen: Annotated[
+        str, typer.Option(help="Anything wider than this machine belongs behind TLS.")
+    ] = "127.0.0.1:8471",
+) -> None:
+    """Starts the witness: co-signs checkpoints of these logs as long as each grew out of the last."""
+    from witness.server import listening
+    from witness.server import serve as serve_witness
+
+    host, _, port = listen.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise Misuse(f"`--listen {listen}` is not an address; write it as 127.0.0.1:8471")
+    try:
+        listener = listening(host.removeprefix("[").removesuffix("]"), int(port))
+    except OSError as fault:
+        raise Misuse(f"`--listen {listen}`: {(fault.strerror or str(fault)).lower()}; name another address") from fault
+    with listener:
+        serve_witness(home, keys_of(logs, "--log"), listener)

@@ -1,0 +1,339 @@
+"""Verification of what was signed: stored tree, checkpoints, keys; in full, or only what is new."""
+
+import random
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from audit.checkpointer import Checkpointer
+from audit.entries import Entry, Kind
+from audit.errors import BadNote, NotProven
+from audit.ledger import Ledger
+from audit.ledger_keys import NAME, read, rotate
+from audit.merkle import Frontier, leaf_hash
+from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
+from audit.tiles import Edge
+from audit.verify import verify
+
+TABLES = ("audit_entries", "audit_head", "audit_tiles", "audit_tree", "audit_checkpoints", "audit_keys")
+
+
+@pytest.fixture(autouse=True)
+def _small_spans(monkeypatch):
+    """A few hundred entries are several spans, and every look signs."""
+    for place in ("audit.verify.SPAN", "audit.joining.SPAN"):
+        monkeypatch.setattr(place, 512)
+    monkeypatch.setattr("audit.joining.SPAN_LEVEL", 9)
+    monkeypatch.setattr("audit.checkpointer.APART", 0)
+
+
+@pytest.fixture
+def ledger(database):
+    ledger = Ledger(database.engine(), gateway="gw-1", clock=lambda: datetime.now(UTC))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def checkpointer(database, ledger, tmp_path):
+    return Checkpointer(database.engine(), ledger, key=tmp_path / NAME, home=tmp_path)
+
+
+def append(ledger, count=1):
+    ledger.change(lambda _: [Entry(Kind.READ_REFUSED, "ana", code="no_grant")] * count, raises_epoch=False)
+
+
+@pytest.fixture
+def signed(ledger, checkpointer):
+    """1,301 entries in three spans, with checkpoints in the middle and at the ends of blocks and spans."""
+    checkpointer.look()
+    for size in (2, 255, 256, 257, 511, 512, 513, 1023, 1024, 1300):
+        append(ledger, size - ledger.head().size)
+        checkpointer.look()
+    append(ledger)
+    return ledger
+
+
+@pytest.fixture
+def tamper(database):
+    with psycopg.connect(database.url("owner"), autocommit=True) as connection:
+        for table in TABLES:
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        yield connection.execute
+
+
+def problems(database, **more):
+    verdict = verify(database.url(), **more)
+    assert verdict.integrity is (not verdict.problems)
+    return [(problem.seq, problem.what) for problem in verdict.problems]
+
+
+def notes(database):
+    with psycopg.connect(database.url()) as connection:
+        return dict(connection.execute("SELECT size, note FROM audit_checkpoints").fetchall())
+
+
+def test_an_untouched_ledger_is_whole_and_names_the_key_that_signed_it(database, signed, tmp_path):
+    key = read(tmp_path / NAME).signers[0].verifier
+    for keys in ((), (key,)):
+        verdict = verify(database.url(), keys=keys)
+        assert (verdict.problems, verdict.size, verdict.root) == ((), 1301, signed.head().root)
+        assert (verdict.signed, verdict.by, verdict.is_key_given) == (1300, str(key), bool(keys))
+
+
+def test_untouched_ledgers_of_any_size_signed_at_any_sizes_are_whole(database, ledger, checkpointer):
+    chosen = random.Random(4)
+    for _ in range(25):
+        append(ledger, chosen.choice([1, 1, 2, 7, 100, 255, 256, 300]))
+        if chosen.random() < 0.7:
+            checkpointer.look()
+        assert problems(database) == []
+        if known := notes(database):
+            assert problems(database, since=chosen.choice(list(known.values()))) == []
+
+
+def test_several_processes_find_what_one_finds(database, signed, tamper, monkeypatch):
+    monkeypatch.setattr("audit.workers.FEW", 0)
+    assert problems(database) == []
+    tamper("UPDATE audit_entries SET canonical = replace(canonical, 'ana', 'eve') WHERE seq IN (3, 700)")
+    tamper("DELETE FROM audit_entries WHERE seq = 1200")
+    several = problems(database)
+    assert [seq for seq, _ in several] == [3, 3, 700, 700, 1200]
+    monkeypatch.setattr("audit.workers.FEW", 100)
+    assert problems(database) == several
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            "UPDATE audit_entries SET canonical = replace(canonical, 'ana', 'eve') WHERE seq = 600",
+            [
+                (600, "its text is not what was hashed"),
+                (600, "it is not the entry of which the stored tree has the hash"),
+            ],
+        ),
+        (
+            "UPDATE audit_entries SET canonical = c, leaf = sha256('\\x00' || convert_to(c, 'UTF8')) FROM"
+            " (SELECT replace(canonical, 'ana', 'eve') c FROM audit_entries WHERE seq = 600) WHERE seq = 600",
+            [(600, "it is not the entry of which the stored tree has the hash")],
+        ),
+        (
+            "UPDATE audit_tiles SET hashes = overlay(hashes PLACING '\\x00' FROM 33) WHERE level = 0 AND index = 2",
+            [(514, "it is not the entry of which the stored tree has the hash")],
+        ),
+        ("DELETE FROM audit_tiles WHERE index = 2", [(513, "tile 2 of level 0 of the stored tree is missing")]),
+        (
+            "INSERT INTO audit_tiles SELECT 1, 0, hashes FROM audit_tiles WHERE index = 2",
+            [(1, "tile 0 of level 1 of the stored tree is not the tree's")],
+        ),
+        (
+            "DELETE FROM audit_checkpoints WHERE size > 512",
+            [(1300, "the stored tree does not end at the last checkpoint")],
+        ),
+        ("DELETE FROM audit_tree", [(1, "audit_tree has lost its row")]),
+        (
+            "UPDATE audit_tree SET edge = overlay(edge PLACING '\\x00' FROM octet_length(edge))",
+            [(1300, "the edge of the stored tree is not the tree's")],
+        ),
+        (
+            "UPDATE audit_checkpoints SET size = 300 WHERE size = 257",
+            [(300, "the checkpoint of 300 entries is one of 257")],
+        ),
+        (
+            "UPDATE audit_checkpoints SET note = replace(note, E'\\n257\\n', E'\\n258\\n') WHERE size = 257",
+            [(257, "the checkpoint of 257 entries is one of 258")],
+        ),
+        (
+            "UPDATE audit_checkpoints SET note = 'x' WHERE size = 257",
+            [(257, "the checkpoint of 257 entries does not hold")],
+        ),
+        ("DELETE FROM audit_keys", [(1, "is signed by no key that the ledger had activated")]),
+    ],
+)
+def test_each_change_is_found_where_it_was_made(database, signed, tamper, change, expected):
+    tamper(change)
+    found = problems(database)
+    for seq, what in expected:
+        assert any(at == seq and what in said for at, said in found), found
+    if "600" in change or "257" in change:
+        assert len(found) <= len(expected) + ("checkpoint" in change), found
+
+
+def test_the_first_bad_entry_comes_first_and_all_are_told(database, signed, tamper):
+    for seq in (1299, 40, 700):
+        tamper(f"UPDATE audit_entries SET leaf = decode(repeat('00', 32), 'hex') WHERE seq = {seq}")
+    assert [seq for seq, _ in problems(database)] == [40, 700, 1299]
+
+
+def test_an_entry_that_is_there_twice_is_found(database, signed, tamper):
+    tamper("ALTER TABLE audit_entries DROP CONSTRAINT audit_entries_pkey")
+    tamper("INSERT INTO audit_entries SELECT seq, canonical, leaf FROM audit_entries WHERE seq = 77")
+    assert problems(database) == [(77, "entry 77 is there more than once")]
+
+
+@pytest.mark.parametrize(("what", "searched"), [("1", "true"), ("true", "1"), ("1", "1.0"), ("0", "false")])
+def test_what_is_searched_is_of_the_type_that_was_hashed(database, ledger, tamper, what, searched):
+    value = {"1": 1, "0": 0, "true": True}[what]
+    ledger.append(Entry(Kind.READ_REFUSED, "ana", details={"asked": [value], "other": {"n": 1, "yes": True}}))
+    assert problems(database) == []
+    tamper("ALTER TABLE audit_entries ALTER doc DROP EXPRESSION")
+    tamper(f"UPDATE audit_entries SET doc = jsonb_set(doc, '{{details,asked,0}}', '{searched}')")
+    assert problems(database) == [(1, "what is searched is not what was hashed")]
+
+
+def test_a_cosignature_that_does_not_hold_is_found(database, signed, tamper):
+    witness = Signer.make("witness.example/w", COSIGNED)
+    note = Note.parse(notes(database)[512].encode())
+    for size, text in ((512, note.text), (513, note.text)):
+        line = str(witness.sign(text, at=1_763_000_000))
+        put = "INSERT INTO audit_cosignatures (size, witness, line, at) VALUES (%s, %s, %s, now())"
+        tamper(put, (size, str(witness.verifier), line))
+    ((seq, what),) = problems(database)
+    assert (seq, what.partition(":")[0]) == (513, "a cosignature of the checkpoint of 513 entries does not hold")
+
+
+def rewritten(database, tamper, signers, since=0):
+    """What an insider with every right does: change an entry, and hash and sign everything anew."""
+    with psycopg.connect(database.url("owner")) as owner:
+        texts = [text for (text,) in owner.execute("SELECT canonical FROM audit_entries ORDER BY seq")]
+        sizes = [size for (size,) in owner.execute("SELECT size FROM audit_checkpoints ORDER BY size")]
+        ((origin, stored),) = owner.execute("SELECT origin, size FROM audit_tree").fetchall()
+    texts[599] = texts[599].replace("ana", "eve")
+    leaves = [leaf_hash(text.encode()) for text in texts]
+    tamper("UPDATE audit_entries SET canonical = %s, leaf = %s WHERE seq = 600", (texts[599], leaves[599]))
+    tamper("UPDATE audit_head SET frontier = %s", (Frontier().extended(leaves).packed(),))
+    edge, tiles = Edge().extended(leaves[:stored])
+    for tile in tiles:
+        tamper(
+            "UPDATE audit_tiles SET hashes = %s WHERE level = %s AND index = %s", (tile.hashes, tile.level, tile.index)
+        )
+    tamper("UPDATE audit_tree SET edge = %s", (edge.packed(),))
+    for size in sizes:
+        text = str(Checkpoint(origin, size, Frontier().extended(leaves[:size]).root()))
+        note = str(Note(text, tuple(signer.sign(text) for signer in signers)))
+        tamper("UPDATE audit_checkpoints SET note = %s WHERE size = %s AND size > 599", (note, size))
+
+
+def test_an_insider_without_the_key_who_hashes_everything_anew_is_found(database, signed, tamper, tmp_path):
+    origin = read(tmp_path / NAME).origin
+    rewritten(database, tamper, [Signer.make(origin, SIGNED)])
+    assert (1024, "the checkpoint of 1024 entries is signed by no key that the ledger had activated") in problems(
+        database
+    )
+
+
+def test_an_insider_with_the_key_is_found_by_a_checkpoint_that_somebody_kept_and_by_nothing_else(
+    database, signed, tamper, tmp_path
+):
+    kept = notes(database)[1024]
+    keys = read(tmp_path / NAME)
+    rewritten(database, tamper, keys.signers)
+    key = [keys.signers[0].verifier]
+    assert problems(database, keys=key) == []
+    assert (1024, "the ledger did not grow out of the checkpoint of 1024 entries") in problems(
+        database, keys=key, since=kept
+    )
+
+
+def test_since_a_checkpoint_only_what_is_new_is_read(database, signed, tamper):
+    tamper("UPDATE audit_entries SET canonical = '[]' WHERE seq IN (3, 1100)")
+    assert [seq for seq, _ in problems(database)] == [3, 3, 3, 1100, 1100, 1100]
+    assert {seq for seq, _ in problems(database, since=notes(database)[1024])} == {1100}
+    assert {seq for seq, _ in problems(database, since=notes(database)[257])} == {1100}
+    assert problems(database, since=notes(database)[1300]) == []
+
+
+def test_since_a_checkpoint_that_the_ledger_has_lost_is_a_problem(database, signed, checkpointer, tamper):
+    checkpointer.look()
+    kept = notes(database)[1301]
+    tamper("DELETE FROM audit_checkpoints WHERE size > 1024")
+    tamper("DELETE FROM audit_entries WHERE seq > 1024")
+    tamper("DELETE FROM audit_tiles WHERE index > 3")
+    with psycopg.connect(database.url()) as connection:
+        leaves = [leaf for (leaf,) in connection.execute("SELECT leaf FROM audit_entries ORDER BY seq")]
+    edge, _ = Edge().extended(leaves)
+    tamper("UPDATE audit_head SET size = 1024, frontier = %s", (Frontier().extended(leaves).packed(),))
+    tamper("UPDATE audit_tree SET size = 1024, edge = %s", (edge.packed(),))
+    assert problems(database) == []
+    what = "the checkpoint of 1301 entries is not of this ledger, or the ledger has lost some of them"
+    assert problems(database, since=kept) == [(1025, what)]
+
+
+def test_a_checkpoint_to_go_on_from_has_to_be_signed_by_a_key_that_was_given(database, signed, tmp_path):
+    other = Signer.make("example.com/other", SIGNED)
+    with pytest.raises(NotProven, match="signed by none of the trusted keys"):
+        verify(database.url(), keys=[other.verifier], since=notes(database)[1024])
+    with pytest.raises(BadNote):
+        verify(database.url(), since="nothing of the kind")
+
+
+def test_a_key_that_was_given_has_to_have_signed(database, signed):
+    other = Signer.make("example.com/other", SIGNED)
+    what = "no checkpoint is signed by a key that was given, or by one that follows from it"
+    assert problems(database, keys=[other.verifier]) == [(1, what)]
+
+
+def test_whoever_trusts_the_first_key_trusts_those_that_followed_and_none_after_its_end(
+    database, ledger, checkpointer, tmp_path, tamper
+):
+    checkpointer.look()
+    first = read(tmp_path / NAME).signers[0]
+    for _ in range(3):
+        rotate(tmp_path / NAME)
+        append(ledger)
+        checkpointer.look()
+    newest = {str(signer.verifier) for signer in read(tmp_path / NAME).signers}
+    verdict = verify(database.url(), keys=[first.verifier])
+    assert verdict.problems == ()
+    assert verdict.by in newest
+    text = Note.parse(notes(database)[max(notes(database))].encode()).text
+    tamper(
+        "UPDATE audit_checkpoints SET note = %s WHERE size = %s",
+        (str(Note(text, (first.sign(text),))), ledger.head().size),
+    )
+    assert problems(database) == [
+        (
+            ledger.head().size,
+            f"the checkpoint of {ledger.head().size} entries is signed by no key that the ledger had activated",
+        )
+    ]
+
+
+def test_reads_fit_the_bundles_and_grants_that_were_in_force(database, ledger):
+    def read_(number, **more):
+        ledger.append(Entry(Kind.READ_AUTHORIZED, "ana", read=f"r-{number}", **more))
+        ledger.append(Entry(Kind.READ_COMPLETED, "ana", read=f"r-{number}", **more))
+
+    ledger.append(Entry(Kind.POLICY_ACTIVATED, "remit", digest="d-1"))
+    read_(1, digest="d-1", grant="g-1")
+    ledger.append(Entry(Kind.POLICY_ACTIVATED, "remit", digest="d-2"))
+    ledger.append(Entry(Kind.POLICY_REFUSED, "remit", digest="d-0"))
+    ledger.append(Entry(Kind.GRANT_SUSPENDED, "eve", grant="g-1"))
+    ledger.append(Entry(Kind.GRANT_RESUMED, "eve", grant="g-1"))
+    read_(2, digest="d-2", grant="g-1")
+    assert problems(database) == []
+    read_(3, digest="d-1", grant="g-2")
+    read_(4, digest="d-3", grant="g-2")
+    ledger.append(Entry(Kind.GRANT_REVOKED, "eve", grant="g-1"))
+    read_(5, digest="d-2", grant="g-1")
+    verdict = verify(database.url())
+    assert verdict.integrity
+    assert not verdict.completeness
+    assert [(problem.seq, problem.what) for problem in verdict.problems] == [
+        (10, "a read was authorised under a bundle that was not in force any more"),
+        (12, "it names the bundle `d-3`, which was never activated"),
+        (15, "a read was authorised under the grant `g-1`, which was revoked"),
+    ]
+
+
+def test_a_ledger_under_load_verifies(database, ledger, checkpointer):
+    for _ in range(5):
+        append(ledger, 300)
+        checkpointer.look()
+        append(ledger, 3)
+        seen = []
+        verdict = verify(database.url(), progress=lambda done, total, seen=seen: seen.append((done, total)))
+        assert verdict.problems == ()
+        assert seen[-1][0] == seen[-1][1] == verdict.size

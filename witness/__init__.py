@@ -1,0 +1,1 @@
+"""Witness. Co-sign a ledger that only ever grew."""
