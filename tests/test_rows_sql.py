@@ -55,7 +55,7 @@ class Store:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     rows, edges = sample_table(rows=80, seed=7), edge_table()
     path = tmp_path_factory.mktemp("rows") / "edges.parquet"
-    pq.write_table(edges, path, row_group_size=4)
+    pq.write_table(edges, path, row_group_size=4, use_dictionary=False)
     with adbc_driver_duckdb.dbapi.connect(autocommit=True) as connection:
         with connection.cursor() as cursor:
             cursor.adbc_ingest("sample", rows)
@@ -154,6 +154,57 @@ def test_nan_is_greatest_equals_itself_and_minus_zero_equals_zero(store: Store) 
             assert _truths(store, values, ColumnType.FLOAT, text) == truths, (type, text)
 
 
+CONSTANT = {
+    pa.string(): ("b", "'b'", "'c'"),
+    pa.int64(): (5, "5", "6"),
+    pa.float64(): (1.5, "1.5", "2"),
+    pa.bool_(): (True, "true", "false"),
+    pa.date32(): (date(2026, 6, 1), "'2026-06-01'", "'2026-06-02'"),
+    pa.decimal128(9, 2): (Decimal("1.25"), "1.25", "2"),
+}
+NULL_TESTS = (
+    *("x is null", "not x is null", "not (not x is null)", "x is null and n >= 0", "x is null or n < 0"),
+    *(
+        "x is null or x = {other}",
+        "x = {own} or x is null",
+        "x = {own}",
+        "x != {other}",
+        "not x = {other}",
+        "x = {other}",
+    ),
+    *("x in ({own}, {other})", "x not in ({other})", "x = x", "x != x", "not (x is null and x = {own})"),
+    *("x is null and x is null", "x is null and (x is null or n < 0)", "not (x = {other}) and x is null"),
+)
+
+
+@pytest.mark.parametrize("type", CONSTANT, ids=str)
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"use_dictionary": False, "compression": "none"}])
+def test_a_row_group_of_one_value_and_nulls_is_taken_for_what_it_is(
+    store: Store, type: pa.DataType, options: dict[str, Any]
+) -> None:
+    """Whatever its statistics make of it: a scope of `x is null` once let rows through that are not."""
+    value, own, other = CONSTANT[type]
+    column = {"x": TYPE_OF[type], "n": ColumnType.INTEGER}
+    for values in ([None, value], [value, None, value], [None] * 3000 + [value] * 5, [value], [None]):
+        file = store.edges.with_name("constant.parquet")
+        pq.write_table(pa.table({"x": pa.array(values, type), "n": range(len(values))}), file, **options)
+        for test in NULL_TESTS:
+            text = test.format(own=own, other=other)
+            filter = typed(parse(text), column)
+            parameters: list[Parameter] = []
+            condition = where(filter, column, parameters).sql(dialect="duckdb")
+            passing = store.fetch(f"SELECT n FROM '{file}' WHERE {condition} ORDER BY n", parameters)["n"]
+            assert passing == [n for n, x in enumerate(values) if evaluate(filter, {"x": x, "n": n})], text
+
+
+TYPE_OF = {
+    pa.string(): ColumnType.TEXT,
+    pa.int64(): ColumnType.INTEGER,
+    pa.float64(): ColumnType.FLOAT,
+    pa.bool_(): ColumnType.BOOLEAN,
+    pa.date32(): ColumnType.DATE,
+    pa.decimal128(9, 2): ColumnType.DECIMAL,
+}
 NAN_TESTS = ("= 1", "!= 1", "< 5", "<= 1", "> 5", ">= 1", "> 1e399", "in (1, 2)", "between 0 and 5", "= x", "is null")
 
 
