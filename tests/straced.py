@@ -14,6 +14,8 @@ import psycopg
 import pytest
 
 LINE = re.compile(r"^(?P<pid>\d+) +(?P<rest>.*)$")
+SECONDS = 5
+"""How long strace has to let go by itself."""
 CALL = re.compile(r"^(?:<\.\.\. )?(?P<name>\w+)")
 
 
@@ -56,7 +58,20 @@ def traced(pids: Sequence[int], *options: str) -> Iterator[Path]:
             try:
                 yield Path(lines.name)
             finally:
-                running.terminate()
+                _end(running)
+
+
+def _end(running: "subprocess.Popen[str]") -> None:
+    """Lets go of what is traced, whatever state it is in.
+
+    Where one thread of a process was killed in a call, strace (6.1) may wait for ever for another of its threads, deaf
+    to SIGTERM, and the dead process stays a zombie that nobody can collect. The kernel lets go of it with its tracer.
+    """
+    running.terminate()
+    try:
+        running.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        running.kill()
 
 
 def calls(lines: Path) -> list[Call]:
