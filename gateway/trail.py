@@ -1,11 +1,12 @@
 """`GET /v1/audit/entries`: the trail, newest first, or on from an entry."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from audit import trail
 from audit.entries import Json, Kind
@@ -19,6 +20,15 @@ from .reads import unwrap
 
 AUDIT = "remit.audit"
 
+
+def _written_out(text: object) -> object:
+    """Pydantic would take `0.5` for a moment of 1970."""
+    if isinstance(text, str) and not re.match(r"[0-9]{4}-", text):
+        raise ValueError("a time is written out, like 2026-11-01T00:00:00Z")
+    return text
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Text = Annotated[str | None, Query(max_length=1000)]
 Page = Annotated[int, Query(ge=1, le=1000)]
 
@@ -49,8 +59,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         kind: Text = None,
         grant: Text = None,
         read: Text = None,
-        from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-        to: AwareDatetime | None = None,
+        from_: Annotated[Time | None, Query(alias="from")] = None,
+        to: Time | None = None,
         limit: Page = 100,
         before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
         after: Annotated[int | None, Query(ge=0, le=2**62, description="oldest first, on from this one")] = None,

@@ -327,6 +327,8 @@ def main() -> int:
     with ProcessPoolExecutor() as processes:
         for outcome in processes.map(compare, [1000] * chunks, range(told.seed, told.seed + chunks)):
             total.add(outcome)
+            if total.pairs % 10_000 == 0:
+                print(f"{total.pairs:,} pairs, {len(total.differences)} differences", file=sys.stderr, flush=True)
     seconds = time.monotonic() - started
     print(f"{total.pairs:,} pairs of reads in {seconds:.0f} s, seed {told.seed}: {total.kinds}")
     print(f"{len(total.differences)} differences", *total.differences, sep="\n")

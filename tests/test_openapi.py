@@ -186,6 +186,12 @@ def test_what_cannot_be_done_at_a_path_is_405_and_says_what_can(asked: Service) 
         assert (response.status_code, response.headers["Allow"]) == (405, allowed), path
 
 
+@pytest.mark.parametrize("time", ["0", "0.5", "-1", "1e9", "2026", "2026-11-01T00:00:00", "yesterday"])
+def test_a_time_is_written_out_with_its_zone_or_refused(asked: Service, time: str) -> None:
+    assert asked.call("GET", "/v1/audit/entries", "sam", params={"to": time}).status_code == 400
+    assert asked.call("GET", "/v1/audit/entries", "sam", params={"to": "2026-11-01T00:00:00Z"}).status_code == 200
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ROLES)
 def test_schemathesis_finds_nothing(asked: Service, who: str | None) -> None:
