@@ -31,30 +31,35 @@ ACTORS, DATASETS, GRANTS = 400, 60, 256
 TEAMS = [f"{field}.{team}" for field in ("research", "product", "sales", "people") for team in "abcdefghij"]
 PURPOSES = [f"train_ai_system.p{n}" for n in range(10)] + ["analytics.reports", "analytics.quality.daily"]
 CODES = ["no_grant", "expired", "beyond_columns", "no_rule", "denied_by_rule", "beyond_rows", "beyond_budget"]
-READ = "r-" + 32 * "0"
+READ, ROWS = "r-" + 32 * "0", 9_876_543_210
+"""What stands in a template for the id of a read and for a count of rows."""
 COPY = "COPY audit_entries (seq, canonical, leaf) FROM STDIN (FORMAT BINARY)"
 COPY_START, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 BEFORE_TEXT, BEFORE_LEAF = struct.Struct(">hiqi"), struct.pack(">i", 32)
+MOST_ROWS = 100_000
 RARELY = 2_000
 """One entry in so many is of a kind that is hardly ever written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An entry's canonical text in three pieces: between them stand its time and the id of its read."""
+    """An entry's canonical text in pieces: between them stand its time, its count of rows and the id of its read."""
 
-    pieces: tuple[str, str, str]
+    pieces: tuple[str, str, str, str]
 
     @classmethod
     def of(cls, entry: Entry) -> "Template":
         made = draft(entry, GATEWAY)
-        rest, _, end = made.after.partition(READ)
-        return cls((made.before, rest, end))
+        middle, _, end = made.after.partition(READ)
+        start, _, rest = middle.partition(str(ROWS))
+        return cls((made.before, start, rest, end))
 
-    def text(self, at: str, read: str) -> bytes:
+    def text(self, at: str, read: str, rows: int) -> bytes:
         """Canonical, as the ledger would have it."""
-        before, rest, end = self.pieces
-        return (f"{before}{at}{rest}{read}{end}" if end else f"{before}{at}{rest}").encode()
+        before, start, rest, end = self.pieces
+        if rest:
+            return f"{before}{at}{start}{rows}{rest}{read}{end}".encode()
+        return (f"{before}{at}{start}{read}{end}" if end else f"{before}{at}{start}").encode()
 
 
 def time_of(seq: int) -> datetime:
@@ -134,7 +139,7 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
             begin, end = reads[int(chance.random() ** 2 * GRANTS)]
             template = begin
             running.append((end, read))
-        yield template.text(at, read)
+        yield template.text(at, read, 1 + int(chance.random() * MOST_ROWS))
 
 
 def _read(n: int, first: int) -> tuple[Template, Template]:
@@ -151,7 +156,7 @@ def _read(n: int, first: int) -> tuple[Template, Template]:
         digest=DIGEST,
         details=AUTHORIZED,
     )
-    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": 1_000 + n, "ended_by": "end"}))
+    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": ROWS, "ended_by": "end"}))
 
 
 def teams_of(actor: int) -> tuple[str, ...]:

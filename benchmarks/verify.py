@@ -5,28 +5,22 @@ from collections.abc import Iterator
 import psycopg
 
 from audit.checkpointer import Checkpointer
+from audit.checkpoints import BY_INDEX
 from audit.ledger_keys import NAME
 from audit.spans import ROWS
 from audit.verify import verify
 
 from .appends import ledger_on
 from .contest import Contest, Goal, timed
-from .entries import a_read
+from .generated import ledger_of
 from .place import Place
 from .scale import Scale
 
-AT_ONCE = 1_000
-"""Entries of one transaction while the ledger is filled."""
-
 
 def contests(place: Place, scale: Scale) -> Iterator[Contest]:
-    """One, on a ledger that the ledger itself filled and signed."""
-    database = place.database("verified")
-    ledger = ledger_on(place, database)
-    for _ in range(scale.entries // AT_ONCE):
-        ledger.change(lambda _: [entry for _ in range(AT_ONCE // 2) for entry in a_read()], raises_epoch=False)
-
-    home = place.subfolder("signing")
+    """One, on a generated ledger that is signed."""
+    database = ledger_of(place, "verified", scale.entries)
+    ledger, home = ledger_on(place, database), place.subfolder("signing")
     Checkpointer(database.engine(), ledger, key=home / NAME, home=home).look()
 
     def verified() -> int:
@@ -36,8 +30,10 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         return verdict.size
 
     def copied() -> int:
-        with psycopg.connect(database.url()) as session, session.cursor().copy(ROWS.format("true")) as copy:
-            assert sum(len(block) for block in copy) > scale.entries
+        with psycopg.connect(database.url()) as session:
+            session.execute(BY_INDEX)
+            with session.cursor().copy(ROWS.format("true")) as copy:
+                assert sum(len(block) for block in copy) > scale.entries
         return scale.entries
 
     yield Contest(
