@@ -3,7 +3,8 @@
 import random
 import struct
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,9 @@ PIECE = 16_384
 """Entries that one process makes and copies at a time; reads begin and end within one."""
 FEW = 2
 """Pieces that are not worth the start of processes."""
+MANY = 20
+"""Pieces after which an index is made anew faster than kept."""
+INDEX = "SELECT pg_get_indexdef('audit_entries_read'::regclass)"
 BEGIN = datetime(2025, 1, 1, 8, tzinfo=UTC)
 APART = timedelta(seconds=2)
 MOMENT = 64
@@ -81,17 +85,40 @@ def grow(database: Database, entries: int) -> None:
         size, frontier = session.execute("SELECT size, frontier FROM audit_head").fetchone() or (0, b"")
     tree = Frontier.unpacked(size, frontier)
     pieces = [(url, first, min(PIECE, entries - first + 1)) for first in range(size + 1, entries + 1, PIECE)]
-    for leaves in _copied(pieces):
-        tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
+    with _made_to_be_filled(url, is_worth_it=len(pieces) > MANY):
+        for leaves in _copied(pieces):
+            tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
     with psycopg.connect(url) as session:
         moved = (tree.size, tree.packed(), time_of(tree.size))
         session.execute("UPDATE audit_head SET size = %s, frontier = %s, at = %s", moved)
         session.execute("UPDATE alert_cursor SET seq = %s", (tree.size,))
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute("VACUUM (ANALYZE) audit_entries")
-        while index(database.engine()):
-            pass
+    with psycopg.connect(url, autocommit=True) as session, ThreadPoolExecutor(1) as beside:
+        session.execute("ANALYZE audit_entries")
+        indexed = beside.submit(_index_all, database)
+        session.execute("VACUUM audit_entries")
+        indexed.result()
         session.execute("VACUUM (ANALYZE) audit_blocks")
+
+
+def _index_all(database: Database) -> None:
+    while index(database.engine()):
+        pass
+
+
+@contextmanager
+def _made_to_be_filled(url: str, *, is_worth_it: bool) -> Iterator[None]:
+    """Without the index whose pages every entry touches at random, and without being vacuumed meanwhile."""
+    if not is_worth_it:
+        yield
+        return
+    with psycopg.connect(url, autocommit=True) as session:
+        (made,) = session.execute(INDEX).fetchone() or ("",)
+        session.execute("DROP INDEX audit_entries_read")
+        session.execute("ALTER TABLE audit_entries SET (autovacuum_enabled = off)")
+        yield
+        session.execute("SET maintenance_work_mem = '1GB'")
+        session.execute(made)
+        session.execute("ALTER TABLE audit_entries RESET (autovacuum_enabled)")
 
 
 def _copied(pieces: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:

@@ -41,10 +41,11 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         against="binary COPY of the same rows",
         goal=Goal("time", 1.5),
         unit="entries",
-        how=f"{scale.entries:,} entries under a checkpoint, stored tree and completeness as well; the opponent fetches "
-        "the very same rows in one COPY and looks at nothing",
-        cause="parsing the two JSON texts of each entry and hashing it takes longer than sending it; processes share "
-        "the work, and the database wants the same cores",
+        how=f"{scale.entries:,} entries as a year of reads leaves them, under a checkpoint; ours looks at the stored "
+        "tree and at completeness as well; the opponent fetches the very same rows by the same index in one COPY over "
+        "one connection, with the same driver, and looks at nothing",
+        cause="sending an entry takes the database 3 to 4 µs of one core, hashing and comparing it 6 more; two cores "
+        "share the sum. Entries that are worded like no other are parsed, 5 µs more",
         ours=lambda: timed(verified),
         theirs=lambda: timed(copied),
     )
