@@ -30,7 +30,7 @@ def main() -> int:
     arguments.add_argument("--only", default="", metavar="TEXT", help="the lines that have this in them; keeps nothing")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="FOLDER", help="where it is kept")
     arguments.add_argument(
-        "--growth", action="store_true", help="instead: how cost grows; twenty minutes, and 20 GB of disk"
+        "--growth", action="store_true", help="instead: how cost grows; up to half an hour, and 20 GB of disk"
     )
     told = arguments.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
