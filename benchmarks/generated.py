@@ -3,7 +3,8 @@
 import random
 import struct
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,9 @@ PIECE = 16_384
 """Entries that one process makes and copies at a time; reads begin and end within one."""
 FEW = 2
 """Pieces that are not worth the start of processes."""
+MANY = 20
+"""Pieces after which an index is made anew faster than kept."""
+INDEX = "SELECT pg_get_indexdef('audit_entries_read'::regclass)"
 BEGIN = datetime(2025, 1, 1, 8, tzinfo=UTC)
 APART = timedelta(seconds=2)
 MOMENT = 64
@@ -31,30 +35,35 @@ ACTORS, DATASETS, GRANTS = 400, 60, 256
 TEAMS = [f"{field}.{team}" for field in ("research", "product", "sales", "people") for team in "abcdefghij"]
 PURPOSES = [f"train_ai_system.p{n}" for n in range(10)] + ["analytics.reports", "analytics.quality.daily"]
 CODES = ["no_grant", "expired", "beyond_columns", "no_rule", "denied_by_rule", "beyond_rows", "beyond_budget"]
-READ = "r-" + 32 * "0"
+READ, ROWS = "r-" + 32 * "0", 9_876_543_210
+"""What stands in a template for the id of a read and for a count of rows."""
 COPY = "COPY audit_entries (seq, canonical, leaf) FROM STDIN (FORMAT BINARY)"
 COPY_START, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 BEFORE_TEXT, BEFORE_LEAF = struct.Struct(">hiqi"), struct.pack(">i", 32)
+MOST_ROWS = 100_000
 RARELY = 2_000
 """One entry in so many is of a kind that is hardly ever written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An entry's canonical text in three pieces: between them stand its time and the id of its read."""
+    """An entry's canonical text in pieces: between them stand its time, its count of rows and the id of its read."""
 
-    pieces: tuple[str, str, str]
+    pieces: tuple[str, str, str, str]
 
     @classmethod
     def of(cls, entry: Entry) -> "Template":
         made = draft(entry, GATEWAY)
-        rest, _, end = made.after.partition(READ)
-        return cls((made.before, rest, end))
+        middle, _, end = made.after.partition(READ)
+        start, _, rest = middle.partition(str(ROWS))
+        return cls((made.before, start, rest, end))
 
-    def text(self, at: str, read: str) -> bytes:
+    def text(self, at: str, read: str, rows: int) -> bytes:
         """Canonical, as the ledger would have it."""
-        before, rest, end = self.pieces
-        return (f"{before}{at}{rest}{read}{end}" if end else f"{before}{at}{rest}").encode()
+        before, start, rest, end = self.pieces
+        if rest:
+            return f"{before}{at}{start}{rows}{rest}{read}{end}".encode()
+        return (f"{before}{at}{start}{read}{end}" if end else f"{before}{at}{start}").encode()
 
 
 def time_of(seq: int) -> datetime:
@@ -76,17 +85,40 @@ def grow(database: Database, entries: int) -> None:
         size, frontier = session.execute("SELECT size, frontier FROM audit_head").fetchone() or (0, b"")
     tree = Frontier.unpacked(size, frontier)
     pieces = [(url, first, min(PIECE, entries - first + 1)) for first in range(size + 1, entries + 1, PIECE)]
-    for leaves in _copied(pieces):
-        tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
+    with _made_to_be_filled(url, is_worth_it=len(pieces) > MANY):
+        for leaves in _copied(pieces):
+            tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
     with psycopg.connect(url) as session:
         moved = (tree.size, tree.packed(), time_of(tree.size))
         session.execute("UPDATE audit_head SET size = %s, frontier = %s, at = %s", moved)
         session.execute("UPDATE alert_cursor SET seq = %s", (tree.size,))
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute("VACUUM (ANALYZE) audit_entries")
-        while index(database.engine()):
-            pass
+    with psycopg.connect(url, autocommit=True) as session, ThreadPoolExecutor(1) as beside:
+        session.execute("ANALYZE audit_entries")
+        indexed = beside.submit(_index_all, database)
+        session.execute("VACUUM audit_entries")
+        indexed.result()
         session.execute("VACUUM (ANALYZE) audit_blocks")
+
+
+def _index_all(database: Database) -> None:
+    while index(database.engine()):
+        pass
+
+
+@contextmanager
+def _made_to_be_filled(url: str, *, is_worth_it: bool) -> Iterator[None]:
+    """Without the index whose pages every entry touches at random, and without being vacuumed meanwhile."""
+    if not is_worth_it:
+        yield
+        return
+    with psycopg.connect(url, autocommit=True) as session:
+        (made,) = session.execute(INDEX).fetchone() or ("",)
+        session.execute("DROP INDEX audit_entries_read")
+        session.execute("ALTER TABLE audit_entries SET (autovacuum_enabled = off)")
+        yield
+        session.execute("SET maintenance_work_mem = '1GB'")
+        session.execute(made)
+        session.execute("ALTER TABLE audit_entries RESET (autovacuum_enabled)")
 
 
 def _copied(pieces: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
@@ -134,7 +166,7 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
             begin, end = reads[int(chance.random() ** 2 * GRANTS)]
             template = begin
             running.append((end, read))
-        yield template.text(at, read)
+        yield template.text(at, read, 1 + int(chance.random() * MOST_ROWS))
 
 
 def _read(n: int, first: int) -> tuple[Template, Template]:
@@ -151,7 +183,7 @@ def _read(n: int, first: int) -> tuple[Template, Template]:
         digest=DIGEST,
         details=AUTHORIZED,
     )
-    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": 1_000 + n, "ended_by": "end"}))
+    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": ROWS, "ended_by": "end"}))
 
 
 def teams_of(actor: int) -> tuple[str, ...]:
