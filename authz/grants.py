@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, insert, or_, select, text, updat
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
 from audit.tables import GRANT_DATASETS, GRANTS
+from policy.lifecycle import becomes
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Grant, GrantStatus, Principal, Scope
@@ -98,23 +99,10 @@ class GrantStore:
 
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
         """Put a grant in and record it with its complete text; the control epoch rises with it."""
-        grant = Grant(_new_id(at), scope)
+        grant = Grant(new_grant_id(at), scope)
 
         def work(connection: Connection) -> Sequence[Entry]:
-            connection.execute(insert(GRANTS).values(_columns(grant, by.name, at)))
-            connection.execute(
-                insert(GRANT_DATASETS),
-                [
-                    {
-                        "grant_id": grant.id,
-                        "dataset": each.dataset,
-                        "principal": scope.principal,
-                        "team": scope.team,
-                        "ends": scope.ends,
-                    }
-                    for each in scope.datasets
-                ],
-            )
+            put(connection, grant, by=by.name, at=at)
             return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": scope_to_json(scope)})]
 
         self._ledger.change(work, epoch=under.epoch)
@@ -131,7 +119,7 @@ class GrantStore:
             locked = select(GRANTS).where(GRANTS.c.id == grant).with_for_update()
             row = connection.execute(locked).one_or_none()
             before = _grant(row) if row else None
-            if before is None or before.status in (status, GrantStatus.REVOKED):
+            if before is None or not becomes(before.status, status):
                 changed.append(before)
                 return []
             connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
@@ -154,7 +142,15 @@ class GrantStore:
             connection.execute(_REFUND, {"grant": grant, "rows": rows})
 
 
-def _new_id(at: datetime) -> str:
+def put(connection: Connection, grant: Grant, *, by: str, at: datetime) -> None:
+    """Write a grant in the caller's transaction, whose entries say so."""
+    scope = grant.scope
+    connection.execute(insert(GRANTS).values(_columns(grant, by, at)))
+    each = {"grant_id": grant.id, "principal": scope.principal, "team": scope.team, "ends": scope.ends}
+    connection.execute(insert(GRANT_DATASETS), [{**each, "dataset": one.dataset} for one in scope.datasets])
+
+
+def new_grant_id(at: datetime) -> str:
     """`g-` with the time in front, so that ids sort by age, and 40 random bits."""
     return f"g-{at:%Y%m%d%H%M%S}-{secrets.token_hex(5)}"
 
