@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, func, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
@@ -95,6 +95,14 @@ class GrantStore:
         if before is not None:
             query = query.where(GRANTS.c.id < before)
         with self._engine.connect() as connection:
+            return [_grant(row) for row in connection.execute(query)]
+
+    def of_datasets(self, datasets: Sequence[str], limit: int) -> list[Grant]:
+        """Up to `limit` grants that name one of these datasets and have not ended nor been revoked, oldest first."""
+        named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
+        living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
+        with self._engine.connect() as connection:
+            query = select(GRANTS).where(living).order_by(GRANTS.c.id).limit(limit)
             return [_grant(row) for row in connection.execute(query)]
 
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, select, text
 
 from audit.entries import Kind
 from audit.tables import GRANT_USAGE
+from policy.errors import BadRows
+from policy.rows import columns_of, parse
 
 AT_ONCE = 5_000
 """Entries that are looked at in one transaction."""
@@ -20,7 +22,8 @@ _HELD = text("SELECT seq FROM usage_cursor FOR UPDATE")
 _READS = text(
     """
     SELECT seq, doc ->> 'kind' AS kind, doc ->> 'grant' AS grant_id, doc ->> 'dataset' AS dataset, doc ->> 'at' AS at,
-        doc #> '{details,rows}' AS rows, doc #> '{details,columns}' AS columns
+        doc #> '{details,rows}' AS rows, doc #> '{details,columns}' AS columns,
+        doc #>> '{details,asked,rows}' AS asked
     FROM audit_entries WHERE seq > :after ORDER BY seq LIMIT :most
     """
 )
@@ -85,7 +88,7 @@ def _count(connection: Connection) -> bool:
             one["at"] = row.at
             if row.kind == BEGUN:
                 one["reads"] += 1
-                one["columns"] |= {_name(each) for each in row.columns or ()}
+                one["columns"] |= {_name(each) for each in row.columns or ()} | _filtered(row.asked)
             elif isinstance(row.rows, int):
                 one["rows"] += row.rows
     # In one order, so that two who count never wait for each other; the cursor's row sees to that already.
@@ -94,6 +97,15 @@ def _count(connection: Connection) -> bool:
         connection.execute(_ADD, {"grant": grant, "dataset": dataset, **one, "columns": columns})
     connection.execute(_MOVED, {"seq": rows[-1].seq})
     return len(rows) == AT_ONCE
+
+
+def _filtered(rows: str | None) -> frozenset[str]:
+    """The columns that a read's own filter names: whoever renews needs those as well."""
+    try:
+        return columns_of(parse(rows)) if rows else frozenset()
+    except BadRows:
+        # Written by another version, in a language that was another: such a read counts by its columns alone.
+        return frozenset()
 
 
 def _name(column: Mapping[str, Any]) -> str:

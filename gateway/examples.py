@@ -49,7 +49,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
 }
 
-GRANTED = {"id": GRANT, "status": "active", "rows_used": 0, **SCOPE}
+GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, **SCOPE}
 ASKED_FOR = {
     "id": REQUEST,
     "state": "open",

@@ -66,7 +66,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     ) -> RequestList:
         """Requests that the caller made, would read under, or has a say in; newest first."""
         if everybody:
-            unwrap(parts.oversight.look(who, GRANTS, {"requests": "everybody's"}, action=_looking(parts, who)))
+            unwrap(parts.oversight.look(who, GRANTS, {"requests": "everybody's"}, action=looking(parts, who)))
         page = parts.requests.page(None if everybody else who, before, limit + 1)
         sights = [Sight.of(parts, each, who) for each in page[:limit]]
         items = [request_json(sight) for sight in sights if everybody or sight.is_open_to_caller]
@@ -86,7 +86,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             raise Failed("not_found", f"there is no request `{id}`", LIST)
         sight = Sight.of(parts, found, who)
         if not sight.is_open_to_caller:
-            unwrap(parts.oversight.look(who, GRANTS, {"request": id}, action=_looking(parts, who)))
+            unwrap(parts.oversight.look(who, GRANTS, {"request": id}, action=looking(parts, who)))
         return request_json(sight)
 
     @router.post("/requests/{id}:approve")
@@ -157,7 +157,7 @@ def _unfit(wrong: MisreadAll) -> Failed:
     return Failed("bad_request", str(wrong), "mend the request and ask again")
 
 
-def _looking(parts: Parts, who: Principal) -> Action:
+def looking(parts: Parts, who: Principal) -> Action:
     """As what somebody looks at the requests of others: an administrator, or whoever may read `remit.grants`."""
     is_administrator = parts.oversight.allows(who, GRANTS, Action.ADMINISTER)
     return Action.ADMINISTER if is_administrator else Action.READ

@@ -16,6 +16,12 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Page(Closed):
+    """Where a list goes on: give it as `before`, or as `after` where that was asked."""
+
+    next: str | None
+
+
 class ScopedDataset(Closed):
     """What a scope says of one dataset: columns, and a filter in the row language."""
 
@@ -42,7 +48,8 @@ class GrantShape(ScopeShape):
     """A grant: its id, what became of it, what it has used, and the scope as it was approved."""
 
     id: str
-    status: Literal["active", "suspended", "revoked"]
+    status: Literal["active", "suspended", "revoked"] = Field(description="what was done to it")
+    state: Literal["not_started", "active", "suspended", "revoked", "expired"] = Field(description="what it is now")
     rows_used: int = Field(ge=0)
 
 
@@ -137,6 +144,53 @@ class RequestShape(Closed):
     can: list[str] = Field(description="what the caller can do")
 
 
+class UsedShape(Closed):
+    """What was read of one dataset under one grant; filters count as columns."""
+
+    columns: list[str]
+    reads: int = Field(ge=0)
+    rows: int = Field(ge=0)
+    last_at: AwareDatetime
+
+
+class GrantDetail(GrantShape):
+    """A grant with what it was used for, and what to ask for next."""
+
+    requester: str | None
+    request: str | None = Field(description="the request that it was; null for one that an administrator added")
+    used: dict[str, UsedShape]
+    unused_days: int = Field(ge=0, description="since anybody read under it, or since it started")
+    proposal: Literal["keep", "remove"]
+    renewal: ScopeShape | None = Field(description="the scope that was really used, for as long again")
+
+
+class GrantReview(Closed):
+    """The grants on the caller's datasets, longest unused first."""
+
+    items: list[GrantDetail]
+
+
+class GrantRead(Closed):
+    """An entry about a read under a grant: that it began, was refused or ended."""
+
+    seq: int
+    at: AwareDatetime
+    kind: str
+    actor: str
+    read: str
+    dataset: str
+    columns: list[str] | None = None
+    rows: int | None = None
+    ended_by: str | None = None
+    code: str | None = None
+
+
+class GrantReads(Page):
+    """Every read under a grant, newest first."""
+
+    items: list[GrantRead]
+
+
 class PauseShape(Closed):
     """A pause in force, or one that was just lifted."""
 
@@ -206,12 +260,6 @@ class AlertShape(Closed):
     evidence: EvidenceShape
     next: str
     acknowledged: Acknowledged | None
-
-
-class Page(Closed):
-    """Where a list goes on: give it as `before`, or as `after` where that was asked."""
-
-    next: str | None
 
 
 class GrantPage(Page):

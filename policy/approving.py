@@ -39,6 +39,10 @@ class Panel:
         """Whether `who` would read under it: themselves, or as a member of the team that it is for."""
         return self.scope.is_for(who)
 
+    def is_let(self, who: Principal, party: str, dataset: Dataset, classes: tuple[str, ...]) -> bool:
+        """Whether an `approve` rule lets `who` stand for `party` on one of these classes at least."""
+        return any(self._is_allowed(who, party, dataset, name) for name in classes)
+
     def _stands(self, who: Principal, party: str) -> bool:
         if party.startswith(OWNER):
             team = party.removeprefix(OWNER)
@@ -46,12 +50,8 @@ class Panel:
             return who.is_member(team) and not any(self._denied(who, one) for one in own)
         least = dict(LEVELS)[party]
         level = self.bundle.policies.sensitivity_of
-        return all(
-            self._is_allowed(who, party, dataset, name)
-            for dataset, classes in self.asked
-            for name in classes
-            if level(name) >= least
-        )
+        sensitive = ((dataset, name) for dataset, classes in self.asked for name in classes if level(name) >= least)
+        return all(self._is_allowed(who, party, dataset, name) for dataset, name in sensitive)
 
     def _denied(self, who: Principal, asked: Asked) -> bool:
         dataset, classes = asked
@@ -101,3 +101,20 @@ def _classes(dataset: Dataset, columns: Sequence[str]) -> tuple[str, ...]:
     """The data classes of these columns; none for one that the catalog does not name, which nobody gets either."""
     named: Mapping[str, str] = {name: column.data_class for name, column in dataset.columns.items()}
     return tuple(sorted({named[name] for name in columns if name in named}))
+
+
+def may_end(scope: Scope, who: Principal, bundle: Bundle) -> bool:
+    """Whether `who` may end a grant of `scope` whatever its sensitivity: owners of its datasets, privacy, security.
+
+    It needs less than to approve: one class of it will do, for ending never lets anybody see more.
+    """
+    datasets = bundle.catalog.datasets
+    known = tuple(
+        (datasets[one.dataset], _classes(datasets[one.dataset], one.columns))
+        for one in scope.datasets
+        if one.dataset in datasets
+    )
+    if any(who.is_member(dataset.owner) for dataset, _ in known):
+        return True
+    panel = Panel(scope, known, (), bundle)
+    return any(panel.is_let(who, party, *one) for party, _ in LEVELS for one in known)

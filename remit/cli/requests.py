@@ -14,6 +14,7 @@ from remit.requests import Request
 from . import asking, options, terminal
 from .policy import bytes_of
 from .requested import line_of, show_request
+from .used import next_scope, show_next, show_used
 
 commands = typer.Typer(help="Ask for a scope, and decide on those of others.", no_args_is_help=True)
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `remit requests list` shows it.")]
@@ -95,6 +96,27 @@ def approve(
             show_request(found)
         _confirm("approve this?", yes)
         _say("approved", gateway.requests.approve(found, comment), as_json=as_json)
+
+
+@commands.command()
+def renew(
+    grant: Annotated[str, typer.Argument(metavar="GRANT", help="The grant to go on from.")],
+    whole: Annotated[bool, typer.Option("--all", help="The same scope again, not only what was used of it.")] = False,
+    why: Annotated[str | None, typer.Option(help="The justification; that of the grant where left out.")] = None,
+    yes: Yes = False,
+    as_json: options.Json = False,
+) -> None:
+    """Asks for a grant again, for as long, but only for what was used of it."""
+    with options.gateway() as gateway:
+        last = gateway.granted.get(grant)
+        if not as_json:
+            show_used(last)
+        scope = next_scope(last, whole=whole)
+        scope |= {"renews": grant} | ({"justification": why} if why else {})
+        if not as_json:
+            show_next(scope)
+        _confirm("ask for this?", yes)
+        _say("asked for", gateway.requests.create(scope), as_json=as_json)
 
 
 @commands.command()
