@@ -76,13 +76,12 @@ class Effect:
     def digest(self) -> str:
         """Names the scope with its treatments and parties: what was approved is this and nothing else.
 
-        The rules' names are left out: a rule that is renamed changes nothing that anybody approved.
+        The rules' names and the order of parties are left out: a rule that is renamed changes nothing that anybody
+        approved, and a scope comes back from the database with its datasets in another order.
         """
-        shown = dict(self.to_json())
-        shown["datasets"] = {
-            one.dataset: [[e.column.name, str(e.treatment)] for e in one.columns] for one in self.datasets
-        }
-        text = json.dumps([scope_to_json(self.panel.scope), shown], sort_keys=True, separators=(",", ":"))
+        shown = {one.dataset: [[e.column.name, str(e.treatment)] for e in one.columns] for one in self.datasets}
+        parts = [scope_to_json(self.panel.scope), shown, str(self.sensitivity), sorted(self.panel.parties)]
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

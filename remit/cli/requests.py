@@ -88,11 +88,11 @@ def approve(
         found = gateway.requests.get(request)
         narrowing = _narrowing(found, max_rows, max_subjects, ends, dataset, columns, rows)
         if narrowing:
-            if not as_json:
+            if not (as_json or yes):
                 show_request(found)
             _confirm(f"make this of it: {terminal.shown(dict(narrowing))}?", yes)
             found = gateway.requests.narrow(found, narrowing, comment or "an approver narrowed it")
-        if not as_json:
+        if not (as_json or yes):
             show_request(found)
         _confirm("approve this?", yes)
         _say("approved", gateway.requests.approve(found, comment), as_json=as_json)

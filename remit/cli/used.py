@@ -38,7 +38,8 @@ def show_used(grant: GrantDetail) -> None:
     """What was used of a grant, as a whole and of each dataset."""
     terminal.fields([("used", said(grant))], terminal.out())
     for name, one in grant.used.items():
-        reads = f"{one.reads:,} reads, {one.rows:,} rows, the last at {terminal.shown(one.last_at)}"
+        reads = f"{one.reads:,} {'read' if one.reads == 1 else 'reads'}, {one.rows:,} rows"
+        reads = f"{reads}, the last at {terminal.shown(one.last_at)}"
         terminal.say(f"  {name}: {', '.join(one.columns)} in {reads}")
 
 
