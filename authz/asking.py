@@ -14,7 +14,6 @@ from policy.approving import OWNER
 from policy.decision import Refuse
 from policy.effect import Effect, effect_of, reader_of
 from policy.lifecycle import RequestState
-from policy.scopes import scope_to_json
 from policy.values import Grant, Principal, Scope
 
 from .control import Control, State
@@ -76,11 +75,12 @@ class Asking:
             return cannot
         for _ in range(ATTEMPTS):
             state = self._control.refresh()
-            effect = effect_of(declared.scope, reader_of(declared.scope, who), state.bundle)
+            reader = reader_of(declared.scope, who)
+            effect = effect_of(declared.scope, reader, state.bundle)
             if isinstance(effect, Refuse):
                 self._ledger.append(self._refused(declared, who, effect, state))
                 return effect
-            numbers = {} if declared.break_glass else self._reach.of(effect, who, state.bundle)
+            numbers = {} if declared.break_glass else self._reach.of(effect, who, reader, state)
             try:
                 return self._put(declared, who, at, effect, numbers, state)
             except StaleEpoch:
@@ -123,7 +123,7 @@ class Asking:
             entries = [self._created(request, who, effect, state)]
             if grant is not None:
                 put(connection, grant, by=who.name, at=at)
-                entries.append(_break_glass(request, grant, who, effect, state))
+                entries.append(self._break_glass(request, grant, who, effect, state))
             add(connection, request)
             return entries
 
@@ -161,6 +161,18 @@ class Asking:
             },
         )
 
+    def _break_glass(self, request: Request, grant: Grant, who: Principal, effect: Effect, state: State) -> Entry:
+        details: dict[str, Json] = {
+            "request": request.id,
+            "scope": self._records.declared(grant.scope, state.bundle),
+            "declared": "nothing that anybody approved",
+            "asked": ", ".join(one.dataset for one in effect.datasets),
+            "why": grant.scope.justification,
+            "data_classes": sorted({each.column.data_class for one in effect.datasets for each in one.columns}),
+            "sensitivity": str(effect.sensitivity),
+        }
+        return entry_of(Kind.GRANT_BREAK_GLASS, request, who, state, details)
+
 
 def entry_of(kind: Kind, request: Request, who: Principal, state: State, details: Mapping[str, Json]) -> Entry:
     """An entry about a request; its dataset is named where there is only one."""
@@ -175,19 +187,6 @@ def entry_of(kind: Kind, request: Request, who: Principal, state: State, details
         digest=state.bundle.digest,
         details=details,
     )
-
-
-def _break_glass(request: Request, grant: Grant, who: Principal, effect: Effect, state: State) -> Entry:
-    details: dict[str, Json] = {
-        "request": request.id,
-        "scope": scope_to_json(grant.scope),
-        "declared": "nothing that anybody approved",
-        "asked": ", ".join(one.dataset for one in effect.datasets),
-        "why": grant.scope.justification,
-        "data_classes": sorted({each.column.data_class for one in effect.datasets for each in one.columns}),
-        "sensitivity": str(effect.sensitivity),
-    }
-    return entry_of(Kind.GRANT_BREAK_GLASS, request, who, state, details)
 
 
 def _too_many(counts: tuple[int, int, int], declared: Declared) -> Cannot | None:

@@ -25,7 +25,6 @@ from policy.decision import Refuse
 from policy.effect import Effect, effect_of
 from policy.lifecycle import REQUESTS, RequestState, Role, Step, moved
 from policy.narrowing import narrowed
-from policy.scopes import scope_to_json
 from policy.values import Grant, Principal
 
 from .asking import Cannot, Reason, entry_of
@@ -199,18 +198,19 @@ class Judging:
         put(connection, grant, by=who.name, at=at)
         save(connection, changed)
         approvers = [each.by.name for each in changed.approvals]
-        added: dict[str, Json] = {"request": request.id, "scope": scope_to_json(grant.scope), "approved_by": approvers}
+        added: dict[str, Json] = {"request": request.id, "approved_by": approvers}
+        added["scope"] = self._records.declared(grant.scope, state.bundle)
         return changed, [
             entry_of(Kind.REQUEST_APPROVED, changed, who, state, details),
             entry_of(Kind.GRANT_ADDED, changed, who, state, added),
         ]
 
     def _counted(self, request: Request, who: Principal) -> Mapping[str, dict[str, Any]]:
-        bundle = self._control.state.bundle
-        effect = effect_of(request.scope, request.reader, bundle)
+        state = self._control.state
+        effect = effect_of(request.scope, request.reader, state.bundle)
         if isinstance(effect, Refuse):
             return {}
-        return {name: dict(each) for name, each in self._reach.of(effect, who, bundle).items()}
+        return {name: dict(each) for name, each in self._reach.of(effect, who, request.reader, state).items()}
 
     def _shown(self, request: Request, effect: Effect, state: State) -> dict[str, Json]:
         """What was on the screen of whoever took the step, and the digest that names it."""
@@ -261,6 +261,8 @@ def barred(request: Request, who: Principal, effect: Effect | Refuse) -> Cannot 
         return Cannot(Reason.NOT_APPROVER, "nobody approves what they ask for themselves", "somebody else has to")
     if request.scope.is_for(who):
         return Cannot(Reason.NOT_APPROVER, "nobody approves what they would read themselves", "somebody else has to")
+    if who.kind != "person":
+        return Cannot(Reason.NOT_APPROVER, "a service approves nothing", "a person has to look at it")
     if isinstance(effect, Refuse):
         has_say = request.is_owned_by(who)
         parties = ", ".join(f"owner {team}" for team in request.owners)

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
 from policy.bundle import Bundle
+from policy.decide import decide
+from policy.decision import Allow
 from policy.effect import DatasetEffect, Effect
 from policy.rows import render
-from policy.values import Principal
+from policy.values import Principal, ReadRequest
 
+from .control import State
 from .files import File
 from .reader import Reader
 from .records import Records
@@ -36,13 +39,17 @@ class Reach:
         self._counted: OrderedDict[Key, tuple[int, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, effect: Effect, who: Principal, bundle: Bundle) -> dict[str, Numbers]:
-        """For each dataset `rows` and `subjects`, rounded, both None for fewer than 10 people.
+    def of(self, effect: Effect, who: Principal, reader: Principal, state: State) -> dict[str, Numbers]:
+        """For each dataset `rows` and `subjects`, rounded, both None for fewer than 10 people; none where it is paused.
 
         `telling` says that the filter names what is hidden: then the numbers are for those who approve alone. Raises
         `StoreFailed`, or `NotRecorded`, and then nothing was counted.
         """
-        return {one.dataset: self._of(one, who, bundle) for one in effect.datasets}
+        return {
+            one.dataset: self._of(one, who, state.bundle)
+            for one in effect.datasets
+            if not _is_paused(one.plan, reader, state)
+        }
 
     def _of(self, one: DatasetEffect, who: Principal, bundle: Bundle) -> Numbers:
         plan = one.plan
@@ -73,6 +80,13 @@ class Reach:
         if subjects < FEWEST:
             return {"rows": None, "subjects": None, "telling": one.is_telling}
         return {"rows": rounded(rows), "subjects": rounded(subjects), "telling": one.is_telling}
+
+
+def _is_paused(plan: Allow, reader: Principal, state: State) -> bool:
+    """Whether `reader` could not read it now for a pause: then nobody counts for them either."""
+    grant = plan.grant
+    ask = ReadRequest(plan.dataset.name)
+    return not isinstance(decide(ask, reader, [grant], state.pauses, state.bundle, grant.scope.starts), Allow)
 
 
 def rounded(number: int) -> int:

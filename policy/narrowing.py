@@ -52,15 +52,15 @@ def _narrow_datasets(datasets: dict[str, Any], by: object, problems: Problems) -
 
 
 def _narrow_dataset(name: str, one: dict[str, Any], by: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
-    columns, rows = by.get("columns"), by.get("rows")
-    if isinstance(columns, list):
-        more = [column for column in columns if column not in one["columns"]]
-        if more:
-            problems.add(
-                ("datasets", name, "columns"), f"not among the columns that were asked for: {', '.join(map(str, more))}"
-            )
-        one["columns"] = columns
-    if isinstance(rows, str) and rows:
+    columns, rows = by.get("columns", one["columns"]), by.get("rows", "")
+    if not isinstance(columns, list) or not columns or any(each not in one["columns"] for each in columns):
+        asked = ", ".join(one["columns"])
+        problems.add(("datasets", name, "columns"), f"`columns` of `{name}` must be some of those asked for: {asked}")
+        return one
+    one["columns"] = columns
+    if not isinstance(rows, str):
+        problems.add(("datasets", name, "rows"), f"`rows` of `{name}` must be a filter")
+    elif rows:
         try:
             parse(rows)  # by itself, so that no bracket of it closes one of ours
         except BadRows as bad:

@@ -20,10 +20,13 @@ from audit.postgres import Embedded
 from audit.trail import Query, search
 from authz.asking import Cannot, Reason
 from authz.judging import Outcome
+from authz.pauses import PauseStore
+from authz.permit import Permitted
 from authz.reach import rounded
 from authz.requests import Request
 from policy.approving import missing
 from policy.decision import Code, Refuse
+from policy.values import Pause, Principal
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +159,24 @@ def test_an_approver_who_is_none_any_more_approves_nothing(desks: tuple[Desk, De
     assert reason(made) is Reason.NOT_APPROVER
     tries = search(desks[1].engine, Query(actor="otto", kind="access.refused")).lines
     assert tries[0].doc["details"]["request"] == id
+
+
+def test_a_service_approves_nothing(desks: tuple[Desk, Desk]) -> None:
+    id = desks[0].asked("ana", "x").id
+    robot = Principal("robot", "service", ("collection.mci",))
+    made = desks[0].judging.approve(id, robot, shown=desks[0].shown(id), comment="", at=desks[0].world.now)
+    assert reason(made) is Reason.NOT_APPROVER
+
+
+def test_while_reading_is_paused_nothing_is_counted(desks: tuple[Desk, Desk]) -> None:
+    pauses = PauseStore(desks[0].engine, desks[0].ledger)
+    state = desks[0].control.refresh()
+    under = Permitted(state.bundle, (), state.epoch)
+    one = pauses.set(Pause("dataset", "events", "an incident"), by=person("sam"), at=desks[0].world.now, under=under)
+    assert desks[1].asked("kim", "x").reach == {}
+    under = Permitted(state.bundle, (), desks[0].control.refresh().epoch)
+    pauses.lift(one.id, by=person("sam"), why="over", under=under)
+    assert "events" in desks[1].asked("kim", "x").reach
 
 
 def test_a_deny_on_approving_takes_it_away_from_owners_too(desks: tuple[Desk, Desk]) -> None:

@@ -141,6 +141,9 @@ def test_a_narrowing_starts_over(service: Service) -> None:
         {"datasets": {"events": {"columns": ["x"]}}},
         {"datasets": {"long": {"rows": "true) or (x < 1"}}},
         {"datasets": {"long": None}},
+        {"max_rows": 5, "datasets": {"long": {"columns": "x"}}},
+        {"max_rows": 5, "datasets": {"long": {"rows": ["x < 5"]}}},
+        {"max_rows": 5, "datasets": "long"},
         {"purpose": "train_ai_system"},
         {},
     ],
@@ -177,6 +180,13 @@ def test_a_request_that_is_gone_and_one_of_others_get_a_clear_answer(service: Se
     assert service.call("GET", f"/v1/requests/{request['id']}", "eve").status_code == 200
     listed = service.call("GET", "/v1/requests", "bob").json()["items"]
     assert listed == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/requests/%00", "/v1/requests?before=%00", "/v1/grants/%00", "/v1/grants/%00/reads"]
+)
+def test_odd_ids_are_no_fault(service: Service, path: str) -> None:
+    assert service.call("GET", path, "ana").status_code in (200, 400, 404)
 
 
 def test_what_the_approver_was_shown_is_in_the_ledger(service: Service) -> None:

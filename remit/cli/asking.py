@@ -9,6 +9,8 @@ import typer
 from remit.client import Client
 from remit.errors import Misuse
 
+from . import terminal
+
 DAYS = 30
 
 
@@ -24,7 +26,7 @@ def scope_of_answers(gateway: Client) -> dict[str, Any]:
     """What somebody at a terminal answers; they are shown which columns there are and what they would see of them."""
     dataset = gateway.dataset(typer.prompt("dataset").strip())
     for column in dataset.columns:
-        typer.echo(f"  {column.name:<20} {column.treatment or '':<10} {column.data_class or ''}")
+        terminal.say(f"  {column.name:<20} {column.treatment or '':<10} {column.data_class or ''}")
     columns = [name.strip() for name in typer.prompt("columns, with commas between").split(",") if name.strip()]
     rows = typer.prompt("rows (a filter, empty for every row)", default="", show_default=False).strip()
     purposes = sorted({one.purpose for one in dataset.audience})
