@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from audit.entries import Entry, Json, Kind
 from audit.errors import NotRecorded, StaleEpoch
 from audit.ledger import Ledger
-from policy.approving import OWNER
 from policy.decision import Refuse
 from policy.effect import Effect, effect_of, reader_of
 from policy.lifecycle import RequestState
@@ -22,30 +20,12 @@ from .guard import ATTEMPTS
 from .reach import Numbers, Reach
 from .records import Records
 from .requests import Request, RequestStore, add, new_request_id
+from .standing import Cannot, Reason, owners_of
 
 MOST_OPEN = 20
 MOST_A_DAY = 100
 MOST_UNREVIEWED = 3
 """Requests of one person: that wait for somebody, that were made within a day, and that nobody has reviewed yet."""
-
-
-class Reason(StrEnum):
-    """Why a step cannot be taken, where no line of the decision table says it."""
-
-    TOO_MANY = "too_many"
-    NOT_FOUND = "not_found"
-    NOT_OPEN = "not_open"
-    NOT_APPROVER = "not_approver"
-    CHANGED = "changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Cannot:
-    """A step that cannot be taken, why, and what to do next."""
-
-    reason: Reason
-    detail: str
-    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +83,7 @@ class Asking:
             scope=declared.scope,
             reader=reader_of(declared.scope, who),
             made_at=at,
-            owners=tuple(party.removeprefix(OWNER) for party in effect.panel.parties if party.startswith(OWNER)),
+            owners=owners_of(effect),
             reach={name: dict(each) for name, each in numbers.items()},
             renews=declared.renews,
             break_glass=declared.break_glass,

@@ -20,26 +20,24 @@ from audit.drafts import stamp
 from audit.entries import Entry, Json, Kind
 from audit.errors import NotRecorded, StaleEpoch
 from audit.ledger import Ledger
-from policy.approving import missing
 from policy.decision import Refuse
 from policy.effect import Effect, effect_of
-from policy.lifecycle import REQUESTS, RequestState, Role, Step, moved
+from policy.lifecycle import Step
 from policy.narrowing import narrowed
 from policy.values import Grant, Principal
 
-from .asking import Cannot, Reason, entry_of
+from .asking import entry_of
 from .control import Control, State
 from .grants import new_grant_id, put
 from .guard import ATTEMPTS
 from .reach import Reach
 from .records import Records
 from .requests import Approval, Request, RequestStore, locked, save
+from .standing import Cannot, Reason, Seen, after, changed_since, counting, hindered, lacking, not_found, owners_of
 
 Outcome = Request | Refuse | Cannot
 Made = tuple[Outcome, Sequence[Entry]]
 """What comes out of a step, and the entries that it leaves; none where nothing changes."""
-Seen = Effect | Refuse
-"""What the rules make of a request now."""
 
 
 class Judging:
@@ -61,7 +59,7 @@ class Judging:
             if isinstance(effect, Refuse):
                 return effect, ()
             if shown != effect.digest:
-                return _changed(id), ()
+                return changed_since(id), ()
             return self._approved(connection, request, who, effect, comment, at, state)
 
         return self._take(id, Step.APPROVE, who, at, step)
@@ -81,13 +79,14 @@ class Judging:
             if isinstance(effect, Refuse):
                 return effect, ()
             if shown != effect.digest or request.scope != before.scope:
-                return _changed(id), ()
-            after = effect_of(scope, request.reader, state.bundle)
-            if isinstance(after, Refuse):
-                return after, ()
-            changed = replace(request, scope=scope, approvals=(), reach=numbers).stepped("narrowed", who.name, at, why)
+                return changed_since(id), ()
+            less = effect_of(scope, request.reader, state.bundle)
+            if isinstance(less, Refuse):
+                return less, ()
+            changed = replace(request, scope=scope, approvals=(), reach=numbers, owners=owners_of(less))
+            changed = changed.stepped("narrowed", who.name, at, why)
             save(connection, changed)
-            details = self._shown(changed, after, state) | {"why": why, "was": shown}
+            details = self._shown(changed, less, state) | {"why": why, "was": shown}
             return changed, [entry_of(Kind.REQUEST_NARROWED, changed, who, state, details)]
 
         return self._take(id, Step.NARROW, who, at, step)
@@ -96,7 +95,7 @@ class Judging:
         """Refuse it for good."""
 
         def step(connection: Connection, request: Request, _: Seen, state: State) -> Made:
-            changed = replace(request, state=RequestState.DENIED).stepped("denied", who.name, at, why)
+            changed = replace(request, state=after(request, Step.DENY)).stepped("denied", who.name, at, why)
             save(connection, changed)
             return changed, [entry_of(Kind.REQUEST_DENIED, changed, who, state, {"request": id, "why": why})]
 
@@ -106,7 +105,7 @@ class Judging:
         """Take one's own request back."""
 
         def step(connection: Connection, request: Request, _: Seen, state: State) -> Made:
-            changed = replace(request, state=RequestState.WITHDRAWN).stepped("withdrawn", who.name, at, why)
+            changed = replace(request, state=after(request, Step.WITHDRAW)).stepped("withdrawn", who.name, at, why)
             save(connection, changed)
             return changed, [entry_of(Kind.REQUEST_WITHDRAWN, changed, who, state, {"request": id, "why": why})]
 
@@ -194,7 +193,7 @@ class Judging:
             save(connection, changed)
             return changed, [entry_of(Kind.REQUEST_APPROVED, changed, who, state, details)]
         grant = Grant(new_grant_id(at), request.scope)
-        changed = replace(changed, state=RequestState.GRANTED, grant=grant.id)
+        changed = replace(changed, state=after(request, Step.GRANT), grant=grant.id)
         put(connection, grant, by=who.name, at=at)
         save(connection, changed)
         approvers = [each.by.name for each in changed.approvals]
@@ -221,64 +220,3 @@ class Judging:
             "effect": effect.to_json(),
             "reach": request.reach,
         }
-
-
-PAST = {
-    Step.APPROVE: "approved",
-    Step.NARROW: "narrowed",
-    Step.DENY: "denied",
-    Step.WITHDRAW: "withdrawn",
-    Step.REVIEW: "reviewed",
-}
-
-
-def counting(request: Request, effect: Effect) -> tuple[Approval, ...]:
-    """The approvals that count now: of this very effect, by people whom the rules still let approve."""
-    return tuple(each for each in request.approvals if each.shown == effect.digest and effect.panel.stands_for(each.by))
-
-
-def lacking(effect: Effect, approvals: Sequence[Approval]) -> tuple[str, ...]:
-    """The parties that nobody of these stands for."""
-    return missing(effect.panel.parties, [effect.panel.stands_for(each.by) for each in approvals])
-
-
-def hindered(request: Request, step: Step, who: Principal, effect: Seen, at: datetime) -> Cannot | None:
-    """Why `who` cannot take `step` now, by the table of `policy.lifecycle`; None where they can."""
-    state, cannot = request.at(at), barred(request, who, effect)
-    if moved(REQUESTS, state, step) is None:
-        said = f"request `{request.id}` is {state.value}: it cannot be {PAST[step]}"
-        return Cannot(Reason.NOT_OPEN, said, f"`remit requests show {request.id}` says what became of it")
-    roles = [Role.APPROVER] if cannot is None else []
-    roles += [Role.REQUESTER] if who.name == request.requester else []
-    if any(moved(REQUESTS, state, step, role) for role in roles):
-        return None
-    return cannot or Cannot(Reason.NOT_APPROVER, f"only {request.requester} can take it back", "deny it instead")
-
-
-def barred(request: Request, who: Principal, effect: Effect | Refuse) -> Cannot | None:
-    """Why `who` has no say in what becomes of a request; None where they have one."""
-    if who.name == request.requester:
-        return Cannot(Reason.NOT_APPROVER, "nobody approves what they ask for themselves", "somebody else has to")
-    if request.scope.is_for(who):
-        return Cannot(Reason.NOT_APPROVER, "nobody approves what they would read themselves", "somebody else has to")
-    if who.kind != "person":
-        return Cannot(Reason.NOT_APPROVER, "a service approves nothing", "a person has to look at it")
-    if isinstance(effect, Refuse):
-        has_say = request.is_owned_by(who)
-        parties = ", ".join(f"owner {team}" for team in request.owners)
-    else:
-        has_say = bool(effect.panel.stands_for(who))
-        parties = ", ".join(effect.panel.parties)
-    if has_say:
-        return None
-    return Cannot(Reason.NOT_APPROVER, f"you are none of those who decide on it: {parties}", "ask one of them")
-
-
-def _changed(id: str) -> Cannot:
-    said = f"request `{id}` is not what you were shown any more"
-    return Cannot(Reason.CHANGED, said, f"look at it again: `remit requests show {id}`")
-
-
-def not_found(id: str) -> Cannot:
-    """There is no such request."""
-    return Cannot(Reason.NOT_FOUND, f"there is no request `{id}`", "`remit requests list` shows which there are")

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from authz.asking import Cannot, Declared, Reason
+from authz.asking import Declared
 from authz.requests import Request
+from authz.standing import Cannot, Reason
 from policy.decision import Refuse
 from policy.declared import BREAK_GLASS, check_declared
 from policy.errors import MisreadAll

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from authz.judging import barred, counting, hindered, lacking
 from authz.requests import Request
+from authz.standing import barred, counting, hindered, lacking
 from policy.decision import Refuse
 from policy.effect import Effect, effect_of
 from policy.lifecycle import RequestState, Step

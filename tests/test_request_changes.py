@@ -18,12 +18,12 @@ from service import CATALOG, EVENTS, POLICIES
 from audit.engines import engine_for
 from audit.postgres import Embedded
 from audit.trail import Query, search
-from authz.asking import Cannot, Reason
 from authz.judging import Outcome
 from authz.pauses import PauseStore
 from authz.permit import Permitted
 from authz.reach import rounded
 from authz.requests import Request
+from authz.standing import Cannot, Reason
 from policy.approving import missing
 from policy.decision import Code, Refuse
 from policy.values import Pause, Principal

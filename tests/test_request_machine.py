@@ -18,9 +18,9 @@ from service import POLICIES
 
 from audit.engines import engine_for
 from audit.postgres import Embedded
-from authz.asking import Cannot, Reason
 from authz.permit import Permitted
 from authz.requests import Request
+from authz.standing import Cannot, Reason
 from policy.lifecycle import GrantState, grant_state
 from policy.values import GrantStatus
 
