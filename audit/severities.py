@@ -91,6 +91,14 @@ def _is_exposed(document: Document) -> bool:
     return document.get("kind") == Kind.STORE_EXPOSED
 
 
+def _is_break_glass(document: Document) -> bool:
+    return document.get("kind") == Kind.GRANT_BREAK_GLASS
+
+
+def _is_review_due(document: Document) -> bool:
+    return document.get("kind") == Kind.REVIEW_DUE
+
+
 def _is_beyond_on_sensitive(document: Document) -> bool:
     is_outside = document.get("excess") == Excess.OUTSIDE
     return is_excess(document) and not is_outside and sensitivity_of(document) >= Sensitivity.HIGH
@@ -128,6 +136,22 @@ TABLE = (
         "witnesses have not co-signed the ledger for more than 5 minutes",
         "nothing: reads go on, but what was written since could still be rewritten unseen",
         "find out which witness fails and why, from the entry, and get it back",
+    ),
+    Line(
+        "break_glass",
+        Severity.SEV3,
+        _is_break_glass,
+        "{actor} broke the glass for {sensitivity} data of {dataset}: a grant that nobody approved",
+        "reads for an hour at most, within rules and audience",
+        "ask {actor} what it is for, revoke the grant where there is no good answer, and have it reviewed",
+    ),
+    Line(
+        "review_due",
+        Severity.SEV3,
+        _is_review_due,
+        "nobody has reviewed yet why {actor} broke the glass for {dataset}",
+        "what was read in that hour",
+        "have an owner of the data close the review: `remit requests list` shows it",
     ),
     Line(
         "beyond_on_sensitive",

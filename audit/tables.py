@@ -156,6 +156,60 @@ GRANT_DATASETS = Table(
     Index("grant_datasets_team", "dataset", "team", "ends"),
 )
 
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("requester", Text, nullable=False),
+    Column("principal", Text),
+    Column("team", Text),
+    Column("state", Text, nullable=False),
+    Column("asked", JSONB, nullable=False),
+    Column("scope", JSONB, nullable=False),
+    Column("reader", JSONB, nullable=False),
+    Column("reach", JSONB, nullable=False),
+    Column("owners", ARRAY(Text), nullable=False),
+    Column("approvals", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("steps", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("grant_id", Text, ForeignKey("grants.id"), unique=True),
+    Column("renews", Text, ForeignKey("grants.id")),
+    Column("break_glass", Boolean, nullable=False, server_default=text("false")),
+    Column("made_at", MOMENT, nullable=False),
+    Column("ends", MOMENT, nullable=False),
+    Column("reviewed_by", Text),
+    Column("told_at", MOMENT),
+    CheckConstraint("(principal IS NULL) <> (team IS NULL)", name="requests_for_one"),
+    CheckConstraint("state IN ('open', 'granted', 'denied', 'withdrawn')", name="requests_state"),
+    CheckConstraint("(state = 'granted') = (grant_id IS NOT NULL)", name="requests_granted"),
+    Index("requests_requester", "requester", "id"),
+    Index("requests_principal", "principal", "id"),
+    Index("requests_team", "team", "id"),
+    Index("requests_open", "id", postgresql_where=text("state = 'open'")),
+    Index("requests_unreviewed", "told_at", postgresql_where=text("break_glass AND reviewed_by IS NULL")),
+)
+"""Scopes that somebody asked for: `scope` as it stands, `asked` as it was; never deleted."""
+
+GRANT_USAGE = Table(
+    "grant_usage",
+    METADATA,
+    Column("grant_id", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("reads", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("last_at", MOMENT, nullable=False),
+)
+"""What was read under each grant, counted from the ledger. Derived: empty it with its cursor, and it is made anew."""
+
+USAGE_CURSOR = Table(
+    "usage_cursor",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False),
+    CheckConstraint("id", name="usage_cursor_one_row"),
+)
+"""One row: the last entry that usage has counted; 0 where it has counted none."""
+
 PAUSES = Table(
     "pauses",
     METADATA,

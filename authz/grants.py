@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, func, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
 from audit.tables import GRANT_DATASETS, GRANTS
+from policy.lifecycle import becomes
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Grant, GrantStatus, Principal, Scope
@@ -96,25 +97,20 @@ class GrantStore:
         with self._engine.connect() as connection:
             return [_grant(row) for row in connection.execute(query)]
 
+    def of_datasets(self, datasets: Sequence[str], limit: int) -> list[Grant]:
+        """Up to `limit` grants that name one of these datasets and have not ended nor been revoked, oldest first."""
+        named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
+        living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
+        with self._engine.connect() as connection:
+            query = select(GRANTS).where(living).order_by(GRANTS.c.id).limit(limit)
+            return [_grant(row) for row in connection.execute(query)]
+
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
         """Put a grant in and record it with its complete text; the control epoch rises with it."""
-        grant = Grant(_new_id(at), scope)
+        grant = Grant(new_grant_id(at), scope)
 
         def work(connection: Connection) -> Sequence[Entry]:
-            connection.execute(insert(GRANTS).values(_columns(grant, by.name, at)))
-            connection.execute(
-                insert(GRANT_DATASETS),
-                [
-                    {
-                        "grant_id": grant.id,
-                        "dataset": each.dataset,
-                        "principal": scope.principal,
-                        "team": scope.team,
-                        "ends": scope.ends,
-                    }
-                    for each in scope.datasets
-                ],
-            )
+            put(connection, grant, by=by.name, at=at)
             return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": scope_to_json(scope)})]
 
         self._ledger.change(work, epoch=under.epoch)
@@ -131,7 +127,7 @@ class GrantStore:
             locked = select(GRANTS).where(GRANTS.c.id == grant).with_for_update()
             row = connection.execute(locked).one_or_none()
             before = _grant(row) if row else None
-            if before is None or before.status in (status, GrantStatus.REVOKED):
+            if before is None or not becomes(before.status, status):
                 changed.append(before)
                 return []
             connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
@@ -154,7 +150,15 @@ class GrantStore:
             connection.execute(_REFUND, {"grant": grant, "rows": rows})
 
 
-def _new_id(at: datetime) -> str:
+def put(connection: Connection, grant: Grant, *, by: str, at: datetime) -> None:
+    """Write a grant in the caller's transaction, whose entries say so."""
+    scope = grant.scope
+    connection.execute(insert(GRANTS).values(_columns(grant, by, at)))
+    each = {"grant_id": grant.id, "principal": scope.principal, "team": scope.team, "ends": scope.ends}
+    connection.execute(insert(GRANT_DATASETS), [{**each, "dataset": one.dataset} for one in scope.datasets])
+
+
+def new_grant_id(at: datetime) -> str:
     """`g-` with the time in front, so that ids sort by age, and 40 random bits."""
     return f"g-{at:%Y%m%d%H%M%S}-{secrets.token_hex(5)}"
 

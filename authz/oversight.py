@@ -50,6 +50,10 @@ class Oversight:
             return Permitted(state.bundle, answer.rules, state.epoch)
         return self._refused(principal, data_class, action, answer, state.bundle)
 
+    def allows(self, principal: Principal, data_class: str, action: Action) -> bool:
+        """Whether the rules allow it, to choose what to ask for: nothing is recorded, and nothing shown on it alone."""
+        return _is_allowed(self._ask(principal, data_class, action, self._control.state.bundle))
+
     def _ask(self, principal: Principal, data_class: str, action: Action, bundle: Bundle) -> Answer:
         return bundle.engine.ask(principal, PURPOSE, None, data_class, action)
 

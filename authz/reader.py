@@ -1,11 +1,13 @@
 """Opens what a permit permits and gives the rows out, treated, batch by batch; memory stays flat."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from policy.values import Treatment
+from audit.committer import Recorded
+from policy.decision import Allow
+from policy.values import Dataset, Treatment
 
 from .blanks import blanked
 from .doors import Doors
@@ -13,8 +15,8 @@ from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
 from .permit import Permit
-from .select import Given, select
-from .stores import Rows
+from .select import Given, Statement, count, select
+from .stores import Columns, Rows
 from .treatments import Pseudonyms
 
 BATCH_ROWS = 65_536
@@ -88,26 +90,45 @@ class Reader:
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
         """The read of a permit, which starts when its first rows are read. Raises `StoreFailed`."""
         plan = permit.plan
-        for _ in range(TRIES):
-            door = self._doors.door(plan.dataset.location)
-            statement = select(plan, door.columns)
-            try:
-                rows = door.run(statement.sql, statement.parameters)
-                break
-            except DoorClosed:
-                continue
-            except StoreFailed:
-                self._doors.drop(plan.dataset.location)
-                raise
-        else:
-            raise DoorClosed
+        rows, files, statement = self._run(plan, select)
         key = self._keys.of_grant(plan.grant.id)
         pseudonyms = {
             column.name: Pseudonyms(key, column.data_class)
             for column in statement.given
             if column.treatment is Treatment.PSEUDONYM
         }
-        return RowStream(rows, door.files, statement.given, pseudonyms, batch_rows)
+        return RowStream(rows, files, statement.given, pseudonyms, batch_rows)
+
+    def count(self, plan: Allow, _recorded: Recorded) -> tuple[int, int]:
+        """How many rows a plan without a grant would give, and of how many subjects. Raises `StoreFailed`.
+
+        Nothing but the two numbers comes out, and only after the entry that says so.
+        """
+        rows, _, _ = self._run(plan, count)
+        try:
+            (batch,) = rows.read(1)
+        finally:
+            rows.stop()
+        return int(batch.column(0)[0].as_py()), int(batch.column(1)[0].as_py())
+
+    def files(self, dataset: Dataset) -> tuple[File, ...]:
+        """The files of a dataset as they are now: what was counted in others has to be counted anew."""
+        return self._doors.door(dataset.location).files
+
+    def _run(
+        self, plan: Allow, made: Callable[[Allow, Columns], Statement]
+    ) -> tuple[Rows, tuple[File, ...], Statement]:
+        for _ in range(TRIES):
+            door = self._doors.door(plan.dataset.location)
+            statement = made(plan, door.columns)
+            try:
+                return door.run(statement.sql, statement.parameters), door.files, statement
+            except DoorClosed:
+                continue
+            except StoreFailed:
+                self._doors.drop(plan.dataset.location)
+                raise
+        raise DoorClosed
 
     def close(self) -> None:
         """Close every door; streams that run end as they would have."""

@@ -7,7 +7,8 @@ from audit.entries import Entry, Json, Kind
 from policy.bundle import Bundle
 from policy.decision import Allow, Code, Refuse, Side
 from policy.rows import Filter, Literal, parse, render, spelt
-from policy.values import Dataset, Principal, ReadRequest
+from policy.scopes import scope_to_json
+from policy.values import Dataset, Principal, ReadRequest, Scope
 
 _NOT_UNDERSTOOD = {Code.BAD_REQUEST, Code.UNKNOWN_DATASET, Code.UNKNOWN_COLUMN, Code.BAD_ROWS}
 
@@ -87,6 +88,17 @@ class Records:
         details: dict[str, Json] = {"principal": _described(principal), "asked_body": asked}
         code, teams = Code.BAD_REQUEST.value, principal.teams
         return Entry(kind, principal.name, teams, read=read, code=code, digest=digest, details=details)
+
+    def declared(self, scope: Scope, bundle: Bundle) -> dict[str, Json]:
+        """A scope as the ledger may show it: as it was declared, but for literals that name somebody."""
+        datasets = {
+            one.dataset: {
+                "columns": list(one.columns),
+                "rows": self._asked_rows(one.rows, bundle.catalog.datasets.get(one.dataset), True, bundle) or "",
+            }
+            for one in scope.datasets
+        }
+        return {**scope_to_json(scope), "datasets": datasets}
 
     def _asked_rows(self, text: str, dataset: Dataset | None, understood: bool, bundle: Bundle) -> str | None:
         if not text:

@@ -73,6 +73,17 @@ def select(plan: Allow, columns: Columns) -> Statement:
     return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given))
 
 
+def count(plan: Allow, columns: Columns) -> Statement:
+    """The statement that counts the rows of a plan and whose they are: one row, `rows` and `subjects`."""
+    _refuse_changed(plan, columns)
+    parameters: list[Parameter] = []
+    subject = exp.column(plan.dataset.subject, quoted=True)
+    rows = exp.alias_(exp.Count(this=exp.Star()), "rows")
+    subjects = exp.alias_(exp.Count(this=exp.Distinct(expressions=[subject])), "subjects")
+    query = exp.select(rows, subjects).from_(_kept(plan, parameters))
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, ())
+
+
 def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
     """The rows that may leave. Inside of their own query, for outside `"x"` may mean the coarse `x`."""
     types = {name: column.type for name, column in plan.dataset.columns.items()}

@@ -6,6 +6,8 @@ from typing import Any
 READ = "r-5f0c1f6f2b6d4e0a9c0d8f7e6a5b4c3d"
 GRANT = "g-20261101080000-5c1d0e9f8a"
 WHY = {"why": "the training run has ended"}
+REQUEST = "q-20261101070000-0b9d3c2e7f"
+SHOWN = "sha256:" + "1" * 64
 SCOPE = {
     "principal": "ana",
     "purpose": "train_ai_system.computer_use",
@@ -19,7 +21,14 @@ ASK = {"dataset": "pointer_events", "columns": ["x"], "rows": "x < 500", "limit"
 AGAIN = "try again in a moment; if it goes on, tell on-call: `/readyz` says what is missing"
 SIGN_IN = "sign in and send an access token for this service as `Authorization: Bearer …`"
 
-IDS: Mapping[str, str | int] = {"datasets": "pointer_events", "grants": GRANT, "alerts": 7, "pauses": "p-1", "audit": 1}
+IDS: Mapping[str, str | int] = {
+    "datasets": "pointer_events",
+    "grants": GRANT,
+    "requests": REQUEST,
+    "alerts": 7,
+    "pauses": "p-1",
+    "audit": 1,
+}
 """For what stands in a path, by what it is an id of."""
 
 BODIES: Mapping[str, Any] = {
@@ -27,13 +36,61 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/reads:check": ASK,
     "POST /v1/grants": SCOPE,
     **{f"POST /v1/grants/{{id}}:{verb}": WHY for verb in ("revoke", "suspend", "resume")},
+    "POST /v1/requests": SCOPE,
+    "POST /v1/requests/{id}:approve": {"shown": SHOWN, "comment": "as agreed with the works council"},
+    "POST /v1/requests/{id}:narrow": {
+        "shown": SHOWN,
+        "why": "positions are not needed",
+        "narrowing": {"max_rows": 1_000_000, "datasets": {"pointer_events": {"columns": ["occurred_at"]}}},
+    },
+    **{f"POST /v1/requests/{{id}}:{verb}": WHY for verb in ("deny", "withdraw", "review")},
     "POST /v1/alerts/{id}:acknowledge": {"why": "asking Max"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
 }
 
-GRANTED = {"id": GRANT, "status": "active", "rows_used": 0, **SCOPE}
+GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, **SCOPE}
+ASKED_FOR = {
+    "id": REQUEST,
+    "state": "open",
+    "requester": "ana",
+    "made_at": "2026-11-01T07:00:00Z",
+    "asked": SCOPE,
+    "scope": SCOPE,
+    "effect": {
+        "datasets": {
+            "pointer_events": {
+                "columns": [
+                    {
+                        "name": "occurred_at",
+                        "class": "user.behavior.pointer",
+                        "treatment": "clear",
+                        "sensitivity": "low",
+                    },
+                    {"name": "x", "class": "user.behavior.pointer", "treatment": "clear", "sensitivity": "low"},
+                ],
+                "rules": ["pointer"],
+            }
+        },
+        "sensitivity": "low",
+        "parties": ["owner collection.mci"],
+    },
+    "refusal": None,
+    "reach": {"pointer_events": {"rows": 900, "subjects": 900, "withheld": False}},
+    "shown": SHOWN,
+    "missing": ["owner collection.mci"],
+    "approvals": [],
+    "steps": [{"what": "asked for", "by": "ana", "at": "2026-11-01T07:00:00.000000Z"}],
+    "grant": None,
+    "renews": None,
+    "break_glass": False,
+    "reviewed_by": None,
+    "can": ["withdraw"],
+}
 ANSWERS: Mapping[str, Any] = {
+    "POST /v1/requests": ASKED_FOR,
+    "GET /v1/requests/{id}": ASKED_FOR,
+    "GET /v1/requests": {"items": [ASKED_FOR], "next": None},
     "POST /v1/reads:check": {
         "decision": "allow",
         "detail": f"grant {GRANT} permits it",
@@ -71,6 +128,22 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     "bad_token": ("the token has expired; get a new one", SIGN_IN),
     "unknown_dataset": ("there is no dataset `pointer_evnts`", "did you mean `pointer_events`?", _READ),
     "not_found": ("there is no grant `g-1`", "`remit grants list` shows which there are"),
+    "not_approver": (
+        "you are none of those who decide on it: owner collection.mci",
+        "ask one of them",
+    ),
+    "not_open": (
+        f"request `{REQUEST}` is withdrawn: it cannot be approved",
+        f"`remit requests show {REQUEST}` says what became of it",
+    ),
+    "changed": (
+        f"request `{REQUEST}` is not what you were shown any more",
+        f"look at it again: `remit requests show {REQUEST}`",
+    ),
+    "too_many": (
+        "20 requests of yours are open, and more than 20 nobody can look at",
+        "withdraw those that you do not need: `remit requests list` shows them",
+    ),
     "unknown_column": (
         "dataset `pointer_events` has no column `y`",
         "`remit datasets pointer_events` lists its columns",

@@ -22,7 +22,22 @@ from .operations import Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
 from .proofs import Consistency, Keys
 from .reads import CheckAnswer
-from .shapes import AlertPage, AlertShape, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+from .shapes import (
+    AlertPage,
+    AlertShape,
+    AskShape,
+    EntryPage,
+    GrantDetail,
+    GrantPage,
+    GrantReads,
+    GrantReview,
+    GrantShape,
+    PausePage,
+    PauseShape,
+    RequestPage,
+    RequestShape,
+    ScopeShape,
+)
 from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
 Json = dict[str, Any]
@@ -34,6 +49,8 @@ KNOWN = ("no_token", "bad_token", "not_recorded")
 RULED = ("no_rule", "denied_by_rule")
 DECIDED = tuple(code.value for code in Code)
 STORED = ("store_failed",)
+ASKED = ("unknown_dataset", "bad_rows", "beyond_audience", "unclassified", *RULED)
+JUDGED = ("not_approver", "not_found", "not_open")
 PROVEN = (*RULED, "not_found")
 
 
@@ -63,9 +80,20 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/datasets/{name}": Call(("unknown_dataset",), DatasetView),
     "GET /v1/grants": Call(RULED, GrantPage),
     "POST /v1/grants": Call(RULED, GrantShape, 201),
+    "GET /v1/grants:review": Call(answer=GrantReview),
+    "GET /v1/grants/{id}": Call((*RULED, "not_found"), GrantDetail),
+    "GET /v1/grants/{id}/reads": Call((*RULED, "not_found"), GrantReads),
     "POST /v1/grants/{id}:revoke": Call((*RULED, "not_found"), GrantShape),
     "POST /v1/grants/{id}:suspend": Call((*RULED, "not_found"), GrantShape),
     "POST /v1/grants/{id}:resume": Call((*RULED, "not_found"), GrantShape),
+    "GET /v1/requests": Call(RULED, RequestPage),
+    "POST /v1/requests": Call((*ASKED, *STORED, "too_many", "not_found"), RequestShape, 201),
+    "GET /v1/requests/{id}": Call((*RULED, "not_found"), RequestShape),
+    "POST /v1/requests/{id}:approve": Call((*ASKED, *JUDGED, "changed"), RequestShape),
+    "POST /v1/requests/{id}:narrow": Call((*ASKED, *JUDGED, *STORED, "changed"), RequestShape),
+    "POST /v1/requests/{id}:deny": Call(JUDGED, RequestShape),
+    "POST /v1/requests/{id}:withdraw": Call(JUDGED, RequestShape),
+    "POST /v1/requests/{id}:review": Call(JUDGED, RequestShape),
     "GET /v1/audit/entries": Call(RULED, EntryPage),
     "GET /v1/audit/checkpoint": Call(PROVEN, media=(PLAIN,)),
     "GET /v1/audit/proof/{seq}": Call(PROVEN, media=(PLAIN,)),
@@ -100,7 +128,7 @@ HEADER: Mapping[str, tuple[str, Json]] = {
 }
 """Every header of Remit's own, what it says, and its schema."""
 SOMETIMES = ("Remit-Limit",)
-BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape}
+BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape, "POST /v1/requests": AskShape}
 """Bodies that a route takes as plain JSON and understands by itself."""
 TOO_LARGE = f"a body of more than {LARGEST_BODY // 1024} KB"
 

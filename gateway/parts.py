@@ -11,18 +11,22 @@ from audit.checkpointer import Checkpointer
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.witnessing import Witnessing
+from authz.asking import Asking
 from authz.control import Control, Watch
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
 from authz.identity import Identity
+from authz.judging import Judging
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
 from authz.permit import Permit
 from authz.reader import Reader
 from authz.records import Records
 from authz.refused_tokens import RefusedTokens
+from authz.requests import RequestStore
 from authz.stream import GovernedStream
+from authz.usage import Usage
 
 from .metrics import Metrics
 from .settings import Settings
@@ -40,6 +44,10 @@ class Parts:
     control: Control
     watch: Watch
     grants: GrantStore
+    requests: RequestStore
+    asking: Asking
+    judging: Judging
+    usage: Usage
     pauses: PauseStore
     guard: Guard
     records: Records

@@ -23,6 +23,7 @@ from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
 from audit.witnessing import Witnessing
+from authz.asking import Asking
 from authz.bundles import BundleStore
 from authz.control import Control, Watch
 from authz.endings import Endings
@@ -30,13 +31,18 @@ from authz.grants import GrantStore
 from authz.guard import Guard
 from authz.identity import Identity
 from authz.issuer import BadIssuer
+from authz.judging import Judging
 from authz.keys import Keys
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
+from authz.reach import Reach
 from authz.reader import Reader
 from authz.records import Records
 from authz.refused_tokens import RefusedTokens
+from authz.requests import RequestStore
+from authz.reviews import Reviews
 from authz.stores import look
+from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle
 
 from .metrics import Metrics
@@ -82,6 +88,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
+        stack.enter_context(_every_few_seconds(Reviews(engine, ledger, clock).remind))
         yield parts
 
 
@@ -101,6 +108,8 @@ def _parts(
     control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
+    reader = Reader(catalog_folder=settings.catalog.parent, keys=keys)
+    requests, reach = RequestStore(engine), Reach(reader, ledger, records)
     return Parts(
         settings=settings,
         engine=engine,
@@ -108,11 +117,15 @@ def _parts(
         control=control,
         watch=Watch(control, engine, instance),
         grants=grants,
+        requests=requests,
+        asking=Asking(control=control, ledger=ledger, requests=requests, reach=reach, records=records),
+        judging=Judging(control=control, ledger=ledger, requests=requests, reach=reach, records=records),
+        usage=Usage(engine),
         pauses=pauses,
         guard=Guard(control=control, grants=grants, ledger=ledger, records=records, clock=clock),
         records=records,
         oversight=Oversight(control, ledger),
-        reader=Reader(catalog_folder=settings.catalog.parent, keys=keys),
+        reader=reader,
         endings=Endings(ledger, grants),
         identity=identity,
         refused_tokens=RefusedTokens(ledger),

@@ -104,6 +104,7 @@ class Grant:
     team: str | None = None
     max_rows: int | None = None
     rows_used: int = 0
+    state: str = ""
     justification: str = ""
     training_run: str | None = None
     assessment: str | None = None

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from .answers import Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Reloaded, Whoami
 from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
+from .granted import Granted
+from .requests import Requests
 from .rows import RowReader
 
 T = TypeVar("T")
@@ -63,6 +65,10 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.requests = Requests(connection)
+        """Scopes that are asked for, and what is decided on them."""
+        self.granted = Granted(connection)
+        """What became of grants, and what they were used for."""
 
     def read(
         self,

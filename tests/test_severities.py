@@ -60,7 +60,14 @@ def test_a_sensitivity_that_is_not_said_counts_as_critical(details: object) -> N
     assert severity_of(refusal(details=details)) is Severity.SEV3
 
 
+@pytest.mark.parametrize("kind", ["grant.break_glass", "review.due"])
+def test_a_grant_without_approval_and_a_review_that_nobody_closes_page_on_call(kind: str) -> None:
+    taken = {"at": "2026-11-21T08:00:00Z", "kind": kind, "actor": "ana", "dataset": "prompts"}
+    assert severity_of(taken) is Severity.SEV3
+
+
 TOLD = {Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND}
+TOLD |= {Kind.GRANT_BREAK_GLASS, Kind.REVIEW_DUE}
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - TOLD))

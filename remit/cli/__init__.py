@@ -24,6 +24,7 @@ from . import (
     login,
     policy,
     reads,
+    requests,
     restore,
     running,
     terminal,
@@ -50,6 +51,7 @@ audit.commands.command()(export.export)
 audit.commands.command("check-export")(export.check_export)
 audit.commands.command("restore-check")(restore.restore_check)
 app.add_typer(policy.commands, name="policy")
+app.add_typer(requests.commands, name="requests")
 app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")

@@ -44,6 +44,8 @@ class Person:
 
 PEOPLE: Mapping[str, Person] = {
     "ana": Person(("research.ml",), {"privacy_training": "current", "region": "eu"}),
+    "mia": Person(("collection.mci",)),
+    "pia": Person(("privacy",)),
     "sam": Person(("security",)),
     "olga": Person(("on_call",)),
     "eve": Person(("administration",)),
