@@ -8,8 +8,11 @@ from sqlalchemy import Engine
 
 from audit.alerts import Alerts
 from audit.checkpointer import Checkpointer
+from audit.delivery import Delivery
+from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
+from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.control import Control, Watch
 from authz.endings import Endings
@@ -49,7 +52,10 @@ class Parts:
     identity: Identity
     refused_tokens: RefusedTokens
     alerts: Alerts
+    delivery: Delivery
     follower: Follower
+    watchman: Watchman
+    counted: Counted
     checkpointer: Checkpointer
     witnessing: Witnessing
     metrics: Metrics

@@ -5,7 +5,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -14,14 +14,20 @@ import structlog
 from sqlalchemy import Engine
 
 from audit.alerts import Alerts
+from audit.apprised import BadAlertUrl
 from audit.blocks import index as index_blocks
+from audit.channels import Channel, channels_of
 from audit.checkpointer import Checkpointer
-from audit.delivery import BadAlertUrl, Delivery
+from audit.delivery import Delivery
 from audit.engines import engine_for
+from audit.escalation import Escalation, load_escalation
+from audit.figures import QUANTILES, Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.severities import Severity
+from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.bundles import BundleStore
 from authz.control import Control, Watch
@@ -63,25 +69,29 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     """
     identity = _identity(settings)
     bundle = _load(settings)
+    channels = _channels(settings)
+    escalation = _escalation(settings, channels)
     with ExitStack() as stack:
-        delivery = _delivery(settings)
-        stack.callback(delivery.close)
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
         log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
-        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, delivery)
+        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, channels, escalation)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
-        for part in (parts.endings, parts.follower, parts.checkpointer, parts.witnessing, parts.watch):
+        # Before what raises alerts, whoever tells of them; and first of all what holds this instance's lock.
+        before = (parts.watch, parts.delivery)
+        for part in (*before, parts.endings, parts.follower, parts.checkpointer, parts.witnessing):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
+        for look in (parts.delivery.look, parts.watchman.look, parts.counted.look):
+            stack.enter_context(_every_few_seconds(look))
         yield parts
 
 
@@ -93,7 +103,8 @@ def _parts(
     instance: str,
     identity: Identity,
     bundle: Bundle,
-    delivery: Delivery,
+    channels: Sequence[Channel],
+    escalation: Escalation,
 ) -> Parts:
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
@@ -101,6 +112,9 @@ def _parts(
     control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
+    delivery = Delivery(
+        engine, ledger, channels, escalation, gateway=instance, owner_of=partial(_owner_of, control), clock=clock
+    )
     return Parts(
         settings=settings,
         engine=engine,
@@ -117,7 +131,10 @@ def _parts(
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
-        follower=Follower(engine, alerts, delivery.send),
+        delivery=delivery,
+        follower=Follower(engine, alerts, delivery.wake),
+        watchman=Watchman(engine, ledger, alerts, delivery.wake),
+        counted=Counted(engine),
         checkpointer=Checkpointer(
             engine, ledger, key=settings.ledger_key, home=settings.home, name=settings.ledger_name
         ),
@@ -127,11 +144,25 @@ def _parts(
     )
 
 
-def _delivery(settings: Settings) -> Delivery:
+def _channels(settings: Settings) -> tuple[Channel, ...]:
     try:
-        return Delivery(settings.alert_urls)
+        return channels_of(settings.alert_urls, seen_at=settings.public_url)
     except BadAlertUrl as wrong:
-        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from wrong
+        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from None
+
+
+def _escalation(settings: Settings, channels: Sequence[Channel]) -> Escalation:
+    if settings.escalation is None:
+        return Escalation.to_all(channels)
+    try:
+        return load_escalation(settings.escalation.read_bytes(), channels, file=settings.escalation.name)
+    except OSError as fault:
+        raise BadSetting(f"`REMIT_ESCALATION`: `{settings.escalation}`: {fault.strerror}") from fault
+
+
+def _owner_of(control: Control, dataset: str | None) -> str:
+    known = control.state.bundle.catalog.datasets.get(dataset or "")
+    return known.owner if known else ""
 
 
 def _identity(settings: Settings) -> Identity:
@@ -181,7 +212,24 @@ def _watch_numbers(parts: Parts) -> None:
     gauge("remit_signing", "1 while the ledger is signed", lambda: parts.checkpointer.checkpointing.is_well)
     gauge("remit_witness_wait", "Seconds that a checkpoint waits to count", lambda: parts.witnessing.standing.waiting)
     gauge("remit_witnesses_failing", "Witnesses that did not sign", lambda: len(parts.witnessing.standing.failing))
+    _watch_alerts(parts)
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
+
+
+def _watch_alerts(parts: Parts) -> None:
+    gauge, gauges, counted = parts.metrics.gauge, parts.metrics.gauges, parts.counted
+    severities = {str(each): partial(lambda each: counted.figures.open.get(each, math.nan), each) for each in Severity}
+    gauges("remit_alerts_open", "Alerts that nobody has taken on", "severity", severities)
+    gauge("remit_outbox_waiting", "Letters that are due and not delivered", lambda: counted.figures.waiting)
+    gauge("remit_outbox_age", "Seconds that the oldest of them waits", lambda: counted.figures.age)
+    gauge("remit_channels_behind", "Channels that lag", lambda: counted.figures.behind)
+    gauge("remit_alerts_lost", "Alerts that should call somebody and have no letter", lambda: counted.figures.lost)
+    to_page = {each: partial(lambda each: counted.figures.to_page.get(each, math.nan), each) for each in QUANTILES}
+    gauges("remit_seconds_to_page", "From entry to first page, over a day", "quantile", to_page)
+    to_acknowledge = {
+        each: partial(lambda each: counted.figures.to_acknowledge.get(each, math.nan), each) for each in QUANTILES
+    }
+    gauges("remit_seconds_to_acknowledge", "From entry to acknowledgement, over a day", "quantile", to_acknowledge)
 
 
 def _count(known: int | None) -> float:

@@ -19,7 +19,8 @@ DOORS = {
     "adbc_driver_duckdb": {"authz/stores.py"},
     "adbc_driver_manager": {"authz/stores.py"},
     "duckdb": set(),
-    "apprise": {"audit/delivery.py"},
+    "apprise": {"audit/apprised.py"},
+    "stamina": {"audit/sending.py"},
     "fideslang": {"policy/taxonomy.py"},
     "authlib": {"remit/demo/stage.py", "remit/login/oauth.py"},
     "keyring": {"remit/login/keyrings.py"},
@@ -29,6 +30,7 @@ DOORS = {
 """Libraries with a say in security or storage, and the only modules that import them."""
 
 LIGHT = ("remit/client.py", "remit/connection.py", "remit/answers.py", "remit/rows.py", "remit/errors.py")
+LIGHT += ("remit/webhooks.py",)
 """What the Python client consists of: it speaks HTTP and imports nothing of the service."""
 
 
