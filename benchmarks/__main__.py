@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, proofs, scans, small_reads, verify
+from . import appends, decisions, growth, pages, proofs, scans, small_reads, verify
 from .contest import Contest, compare
 from .gateways import gateway
 from .machine import load, machine
@@ -70,6 +70,7 @@ def contests(where: Place, scale: Scale) -> Iterator[Contest]:
     with gateway(where, "gateway", scale) as service:
         yield from scans.contests(where, service, scale)
         yield from small_reads.contests(where, service, scale)
+    yield from pages.contests(where, scale)
     yield from verify.contests(where, scale)
     yield from proofs.contests(where, scale)
 
