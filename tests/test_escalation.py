@@ -1,7 +1,12 @@
 """The file that says who is called: taken whole, or refused whole with each line and reason."""
 
+import hmac
+import json
+import re
+import time
 from dataclasses import dataclass
-from datetime import time
+from datetime import time as time_of_day
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +14,9 @@ from audit.channels import Channel
 from audit.escalation import Escalation, load_escalation
 from audit.letters import Letter
 from policy.errors import MisreadAll
+from remit import NotGenuine
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "being-called.md").read_text()
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ channels = ["chat"]
 def test_a_file_says_who_is_called_after_how_long_and_who_gets_digests() -> None:
     found = load_escalation(WHOLE.encode(), CHANNELS)
     assert found == Escalation(
-        {"pager": 0, "chat": 0, "lead": 900}, time(9, 30), ("chat",), {"collection.mci": ("mail",)}
+        {"pager": 0, "chat": 0, "lead": 900}, time_of_day(9, 30), ("chat",), {"collection.mci": ("mail",)}
     )
 
 
@@ -91,3 +99,23 @@ def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(MisreadAll) as refused:
         load_escalation(wrong.encode(), CHANNELS)
     assert {4, 7, 10} <= {problem.line for problem in refused.value.problems}
+
+
+def test_the_file_that_the_documents_show_is_understood() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    names = re.findall(r"(?m)[ \"](\w+)=\w+(?:\+https)?://", GUIDE)
+    channels = tuple(Channel(name, Nowhere(), True, name != "pager") for name in names)
+    assert load_escalation(text.encode(), channels).after == {"pager": 0, "chat": 0, "desk": 900}
+
+
+def test_the_receiver_that_the_documents_show_does_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    secret, at = b"s" * 32, str(int(time.time()))
+    told = {"key": "k", "event": "raised", "thread": "t", "severity": "SEV3", "title": "what", "text": "", "about": {}}
+    body = json.dumps(told).encode()
+    signature = hmac.new(secret, f"{at}.".encode() + body, "sha256").hexdigest()
+    headers = {"Remit-Timestamp": at, "Remit-Signature": f"v1={signature}"}
+    exec(code, {"body": body, "headers": headers, "secret": secret, "seen": set()})  # noqa: S102  # our own documents
+    assert capsys.readouterr().out == "raised SEV3 what\n"
+    with pytest.raises(NotGenuine):
+        exec(code, {"body": body, "headers": headers, "secret": b"other", "seen": set()})  # noqa: S102
