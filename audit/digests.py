@@ -96,7 +96,7 @@ def _letter(owner: str, dataset: str, alerts: Sequence[_Told], day: date, thread
         lines.append(f"and {len(alerts) - MOST} more alerts")
     lines.append("see: `remit alerts list`; nothing of it calls for anybody at once")
     return {
-        "title": f"SEV4 digest of {day}: {count} excesses of {people} on {shown(dataset or 'remit')}",
+        "title": f"SEV4 digest of {day}: excesses on {shown(dataset or 'remit')}: {count}, by {people}",
         "body": "\n".join((f"for: {plain(owner) or 'whoever owns it'}", *lines)),
         "thread": thread,
         "about": {

@@ -19,7 +19,7 @@ OUTBOX = text("""
 TO_PAGE = text("""
     SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM told - at)::float8)
     FROM (
-        SELECT min(settled_at) AS told, min(at) AS at FROM outbox
+        SELECT min(settled_at) AS told, least(min(at), min(settled_at)) AS at FROM outbox
         WHERE event = 'raised' AND state = 'delivered' AND settled_at > now() - interval '1 day' GROUP BY alert
     ) AS first
 """)

@@ -11,7 +11,6 @@ from time import monotonic
 
 import stamina
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from .channels import Channel
 from .letters import Letter
@@ -78,7 +77,7 @@ class _Sender(Thread):
             try:
                 while self._send_next():
                     pass
-            except SQLAlchemyError as fault:
+            except Exception as fault:  # noqa: BLE001  # a sender that dies of one fault would send nothing more
                 log.error("sending_interrupted", channel=self._channel.name, fault=type(fault).__name__)
             if is_last:
                 return

@@ -90,8 +90,8 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
-        for look in (parts.delivery.look, parts.watchman.look, parts.counted.look):
-            stack.enter_context(_every_few_seconds(look))
+        for look, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
+            stack.enter_context(_every_few_seconds(look, every))
         yield parts
 
 
@@ -238,12 +238,12 @@ def _count(known: int | None) -> float:
 
 
 @contextmanager
-def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
+def _every_few_seconds(work: Callable[[], object], every: float = EVERY) -> Iterator[None]:
     """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
     stopping = threading.Event()
 
     def run() -> None:
-        while not stopping.wait(EVERY):
+        while not stopping.wait(every):
             try:
                 work()
             except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next

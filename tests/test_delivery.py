@@ -396,9 +396,9 @@ def test_sev4_calls_nobody_and_is_told_to_the_owner_once_a_day(levels: tuple[Any
     for _ in range(3):
         gateway.delivery.look()
     told, rest = owners.next(), first.next()
-    assert told.json["title"].endswith("3 excesses of 2 on `keystrokes`")
+    assert told.json["title"].endswith("excesses on `keystrokes`: 3, by 2")
     assert told.json["about"]["owner"] == "collection.mci"
-    assert rest.json["title"].endswith("1 excesses of 1 on `remit`")
+    assert rest.json["title"].endswith("excesses on `remit`: 1, by 1")
     wait_until(lambda: not gateway.letters("waiting"))
     gateway.now += timedelta(hours=15)
     gateway.delivery.look()
