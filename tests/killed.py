@@ -41,7 +41,7 @@ def outlived(url: str, folder: Path, *, kills: int, seed: int) -> Outlived:
         word = f"hook=remit+http://{receiver.address}/?secret={secret}"
         command = [sys.executable, str(HERE / "killing.py"), url, str(kills), str(seed), word]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.returncode == 0, done.stderr[-4000:]
         posts, taken = list(receiver.posts.queue), list(receiver.taken)
     with psycopg.connect(url) as connection:
         recorded, raised, kept = (
