@@ -44,6 +44,12 @@ DELIVERED = text("""
     WHERE id = :id AND state = 'waiting'
 """)
 HEARD = text("UPDATE channels SET failures = 0, failing_since = NULL WHERE name = :channel AND failures > 0")
+# A channel that is back gets at once what waited for it, in the order of how bad it is.
+REVIVE = text("""
+    UPDATE outbox SET next_at = clock_timestamp()
+    WHERE channel = :channel AND state = 'waiting' AND attempts > 0 AND leased_by IS NULL
+        AND next_at > clock_timestamp()
+""")
 FAILED = text("""
     UPDATE outbox SET next_at = clock_timestamp() + make_interval(secs => :wait), fault = :fault,
         leased_by = NULL, leased_until = NULL
@@ -159,7 +165,8 @@ class Outbox:
         """The channel has it."""
         with self._engine.begin() as connection:
             connection.execute(DELIVERED, {"id": letter.id})
-            connection.execute(HEARD, {"channel": channel})
+            if connection.execute(HEARD, {"channel": channel}).rowcount:
+                connection.execute(REVIVE, {"channel": channel})
 
     def failed(self, letter: Letter, channel: str, fault: str, *, wait: float) -> None:
         """The channel does not have it, for all we know; it is due again in `wait` seconds. No secret in `fault`."""

@@ -5,7 +5,7 @@ So many from one address within 10 minutes are a series, which is an entry of it
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from audit.entries import Entry, Kind
@@ -42,7 +42,8 @@ class RefusedTokens:
             self._ledger.append(_entry(address, {"reason": reason}))
         if self._completes_series(address):
             why = f"{SERIES} refused tokens from {address} within {SERIES_WITHIN / 60:.0f} minutes; the last: {reason}"
-            self._ledger.append(_entry(address, {"reason": "a series", "series": SERIES, "refused": 0, "why": why}))
+            said: dict[str, str | int] = {"reason": "a series", "series": SERIES, "refused": 0, "why": why}
+            self._ledger.append(_entry(address, said, code="identities_refused"))
 
     def sweep(self, *, all: bool = False) -> None:
         """Write the counts of the minutes that are over, or of `all`; to be called now and then, and at the end."""
@@ -78,5 +79,5 @@ class RefusedTokens:
             return window.refused == SERIES
 
 
-def _entry(address: str, details: dict[str, str | int]) -> Entry:
-    return Entry(Kind.IDENTITY_REFUSED, actor="unknown", code="bad_token", details={"address": address, **details})
+def _entry(address: str, details: Mapping[str, str | int], code: str = "bad_token") -> Entry:
+    return Entry(Kind.IDENTITY_REFUSED, actor="unknown", code=code, details={"address": address, **details})

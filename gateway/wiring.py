@@ -5,7 +5,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -14,19 +14,14 @@ import structlog
 from sqlalchemy import Engine
 
 from audit.alerts import Alerts
-from audit.apprised import BadAlertUrl
 from audit.blocks import index as index_blocks
-from audit.channels import Channel, channels_of
 from audit.checkpointer import Checkpointer
-from audit.delivery import Delivery
 from audit.engines import engine_for
-from audit.escalation import Escalation, load_escalation
-from audit.figures import QUANTILES, Counted
+from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
-from audit.severities import Severity
 from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.bundles import BundleStore
@@ -45,6 +40,7 @@ from authz.refused_tokens import RefusedTokens
 from authz.stores import look
 from policy.bundle import Bundle, load_bundle
 
+from .calling import Calling, calling_of, owner_of, watch_alerts
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
@@ -69,15 +65,14 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     """
     identity = _identity(settings)
     bundle = _load(settings)
-    channels = _channels(settings)
-    escalation = _escalation(settings, channels)
+    calling = calling_of(settings)
     with ExitStack() as stack:
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
         log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
-        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, channels, escalation)
+        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, calling)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
@@ -103,8 +98,7 @@ def _parts(
     instance: str,
     identity: Identity,
     bundle: Bundle,
-    channels: Sequence[Channel],
-    escalation: Escalation,
+    calling: Calling,
 ) -> Parts:
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
@@ -112,9 +106,7 @@ def _parts(
     control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
-    delivery = Delivery(
-        engine, ledger, channels, escalation, gateway=instance, owner_of=partial(_owner_of, control), clock=clock
-    )
+    delivery = calling.delivery(engine, ledger, instance, partial(owner_of, control), clock)
     return Parts(
         settings=settings,
         engine=engine,
@@ -142,27 +134,6 @@ def _parts(
         metrics=Metrics(),
         clock=clock,
     )
-
-
-def _channels(settings: Settings) -> tuple[Channel, ...]:
-    try:
-        return channels_of(settings.alert_urls, seen_at=settings.public_url)
-    except BadAlertUrl as wrong:
-        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from None
-
-
-def _escalation(settings: Settings, channels: Sequence[Channel]) -> Escalation:
-    if settings.escalation is None:
-        return Escalation.to_all(channels)
-    try:
-        return load_escalation(settings.escalation.read_bytes(), channels, file=settings.escalation.name)
-    except OSError as fault:
-        raise BadSetting(f"`REMIT_ESCALATION`: `{settings.escalation}`: {fault.strerror}") from fault
-
-
-def _owner_of(control: Control, dataset: str | None) -> str:
-    known = control.state.bundle.catalog.datasets.get(dataset or "")
-    return known.owner if known else ""
 
 
 def _identity(settings: Settings) -> Identity:
@@ -212,24 +183,8 @@ def _watch_numbers(parts: Parts) -> None:
     gauge("remit_signing", "1 while the ledger is signed", lambda: parts.checkpointer.checkpointing.is_well)
     gauge("remit_witness_wait", "Seconds that a checkpoint waits to count", lambda: parts.witnessing.standing.waiting)
     gauge("remit_witnesses_failing", "Witnesses that did not sign", lambda: len(parts.witnessing.standing.failing))
-    _watch_alerts(parts)
+    watch_alerts(parts.metrics, parts.counted)
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
-
-
-def _watch_alerts(parts: Parts) -> None:
-    gauge, gauges, counted = parts.metrics.gauge, parts.metrics.gauges, parts.counted
-    severities = {str(each): partial(lambda each: counted.figures.open.get(each, math.nan), each) for each in Severity}
-    gauges("remit_alerts_open", "Alerts that nobody has taken on", "severity", severities)
-    gauge("remit_outbox_waiting", "Letters that are due and not delivered", lambda: counted.figures.waiting)
-    gauge("remit_outbox_age", "Seconds that the oldest of them waits", lambda: counted.figures.age)
-    gauge("remit_channels_behind", "Channels that lag", lambda: counted.figures.behind)
-    gauge("remit_alerts_lost", "Alerts that should call somebody and have no letter", lambda: counted.figures.lost)
-    to_page = {each: partial(lambda each: counted.figures.to_page.get(each, math.nan), each) for each in QUANTILES}
-    gauges("remit_seconds_to_page", "From entry to first page, over a day", "quantile", to_page)
-    to_acknowledge = {
-        each: partial(lambda each: counted.figures.to_acknowledge.get(each, math.nan), each) for each in QUANTILES
-    }
-    gauges("remit_seconds_to_acknowledge", "From entry to acknowledgement, over a day", "quantile", to_acknowledge)
 
 
 def _count(known: int | None) -> float:

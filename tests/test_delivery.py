@@ -28,6 +28,8 @@ from audit.letters import Event
 from audit.outbox import Outbox, enqueue
 from audit.sending import wait_after
 from audit.severities import Severity
+from audit.signals import Alert, signal_of
+from audit.trail import after
 from audit.watchman import Watchman
 
 if TYPE_CHECKING:
@@ -246,6 +248,19 @@ def test_retry_after_is_heeded(database: "Database", files: Path) -> None:
         wait_until(lambda: signed.taken)
 
 
+def test_a_channel_that_is_back_gets_everything_at_once_the_worst_first(database: "Database", files: Path) -> None:
+    with ExitStack() as stack:
+        signed = stack.enter_context(receiving(503, 503, 503, 200, Retry_After="3000"))
+        gateway = stack.enter_context(Gateway(database, [hook(signed.address, files)]).running())
+        gateway.refuse(actor="ana")
+        gateway.refuse(actor="sam")
+        gateway.ledger.append(Entry(Kind.STORE_EXPOSED, "remit", dataset="d"))
+        wait_until(lambda: len(gateway.ask("SELECT 1 FROM outbox WHERE fault IS NOT NULL")) == 3)
+        gateway.ask("UPDATE outbox SET next_at = now() WHERE letter -> 'about' ->> 'actor' = 'ana'")
+        wait_until(lambda: len(signed.taken) == 3)
+        assert [post.json["severity"] for post in signed.taken] == ["SEV3", "SEV2", "SEV3"]
+
+
 def test_waits_double_to_a_bound_and_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert [wait_after(attempts, 1.0) for attempts in (1, 2, 3, 4, 9, 10, 1000)] == [1, 2, 4, 8, 256, 300, 300]
@@ -281,10 +296,7 @@ def test_what_a_gateway_had_taken_when_it_died_is_sent_by_another_at_once_under_
             assert signed.next().headers["remit-idempotency-key"] == taken.key
 
 
-def signals_of(gateway: Gateway) -> list[Any]:
-    from audit.signals import signal_of
-    from audit.trail import after
-
+def signals_of(gateway: Gateway) -> list[Alert]:
     made = (signal_of(line.seq, line.doc) for line in after(gateway.engine, 0, 1000))
     return [signal for signal in made if signal]
 
