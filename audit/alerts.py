@@ -7,12 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, insert, select, update
 
+from .drafts import stamp
 from .entries import Entry, Kind
 from .folding import QUIET, Folded, fold
 from .ledger import Ledger
+from .letters import Event
+from .outbox import enqueue
 from .severities import Severity
-from .signals import Alert, Evidence
-from .tables import ALERT_CURSOR, ALERTS
+from .signals import Alert, Evidence, signal_of
+from .tables import ALERT_CURSOR, ALERTS, AUDIT_HEAD
 
 WRITER = "remit"
 """The actor of `alert.raised`: nobody in person."""
@@ -71,7 +74,10 @@ class Alerts:
                     acknowledged_why=why,
                 )
             )
-            return [_acknowledged(alert, by, tuple(teams), why)] if changed.rowcount else []
+            if not changed.rowcount:
+                return []
+            enqueue(connection, alert, Event.ACKNOWLEDGED, by=by, why=why)
+            return [_acknowledged(alert, by, tuple(teams), why)]
 
         self._ledger.change(work, raises_epoch=False)
         return self.get(id)
@@ -100,6 +106,17 @@ class Alerts:
         self._ledger.change(work, raises_epoch=False)
         return tuple(raised)
 
+    def raise_at_once(self, connection: Connection, entry: Entry) -> Sequence[Entry]:
+        """Raise what `entry` says without waiting for the follower; the entries to write, `entry` first.
+
+        For the work of a `Ledger.change`, which holds the head: so the number that `entry` will have is known. Where
+        there is such an alert already, the follower counts the entry when it comes to it, and otherwise not again.
+        """
+        seq = 1 + int(connection.execute(select(AUDIT_HEAD.c.size)).scalar_one())
+        signal = signal_of(seq, {**asdict(entry), "at": stamp(self._clock())})
+        raised = _fold(connection, [signal]).raised if signal else ()
+        return [entry, *(_raised(_insert(connection, alert)) for alert in raised)]
+
 
 def _hold_cursor(connection: Connection, after: int) -> bool:
     return bool(connection.execute(select(ALERT_CURSOR.c.seq).with_for_update()).scalar_one() == after)
@@ -121,10 +138,15 @@ def _store(connection: Connection, folded: Folded, upto: int) -> tuple[Alert, ..
     connection.execute(update(ALERT_CURSOR).values(seq=upto))
     if folded.counted:
         connection.execute(_COUNTED, [_counts_of(alert) for alert in folded.counted])
-    return tuple(
-        replace(alert, id=connection.execute(insert(ALERTS).values(_row_of(alert)).returning(ALERTS.c.id)).scalar_one())
-        for alert in folded.raised
-    )
+    return tuple(_insert(connection, alert) for alert in folded.raised)
+
+
+def _insert(connection: Connection, alert: Alert) -> Alert:
+    """The alert as it is kept, with what is to be told about it."""
+    id = connection.execute(insert(ALERTS).values(_row_of(alert)).returning(ALERTS.c.id)).scalar_one()
+    stored = replace(alert, id=id)
+    enqueue(connection, stored, Event.RAISED)
+    return stored
 
 
 # Only what counting changes: an acknowledgement that commits meanwhile is not undone.

@@ -47,6 +47,10 @@ class Kind(StrEnum):
     WITNESS_REFUSED = "witness.refused"
     WITNESSES_BEHIND = "witnesses.behind"
     WITNESSES_BACK = "witnesses.back"
+    DELIVERY_BEHIND = "delivery.behind"
+    DELIVERY_BACK = "delivery.back"
+    ALERTING_BLIND = "alerting.blind"
+    ALERTING_BACK = "alerting.back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class _Board:
         self._touch(len(self.alerts) - 1)
 
     def place(self, signal: Alert) -> None:
+        if any(signal.last_seq in self.alerts[slot].evidence.entries for slot in self.slots.get(signal.key, ())):
+            return None  # raised at once, past the follower
         live = [slot for slot in self.slots.get(signal.key, ()) if _is_live(self.alerts[slot], signal.last_at)]
         had = frozenset[str]().union(*(self.alerts[slot].data_classes for slot in live))
         fitting = [slot for slot in live if self.alerts[slot].severity <= signal.severity]

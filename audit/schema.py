@@ -35,6 +35,9 @@ RIGHTS = {
     "pauses": "SELECT, INSERT, UPDATE, DELETE",
     "alerts": "SELECT, INSERT, UPDATE",
     "alert_cursor": "SELECT, UPDATE",
+    "alerting": "SELECT, UPDATE",
+    "channels": "SELECT, INSERT, UPDATE, DELETE",
+    "outbox": "SELECT, INSERT, UPDATE",
     "bundle_in_force": "SELECT, UPDATE",
     "alembic_version": "SELECT",
 }

@@ -87,6 +87,19 @@ def _is_unwitnessed(document: Document) -> bool:
     return document.get("kind") == Kind.WITNESSES_BEHIND
 
 
+def _is_blind(document: Document) -> bool:
+    return document.get("kind") == Kind.ALERTING_BLIND
+
+
+def _is_undelivered(document: Document) -> bool:
+    return document.get("kind") == Kind.DELIVERY_BEHIND
+
+
+def _is_refused_in_series(document: Document) -> bool:
+    details = document.get("details")
+    return document.get("kind") == Kind.IDENTITY_REFUSED and isinstance(details, Mapping) and "series" in details
+
+
 def _is_exposed(document: Document) -> bool:
     return document.get("kind") == Kind.STORE_EXPOSED
 
@@ -152,6 +165,30 @@ TABLE = (
         "nobody has reviewed yet why {actor} broke the glass for {dataset}",
         "what was read in that hour",
         "have an owner of the data close the review: `remit requests list` shows it",
+    ),
+    Line(
+        "alerting_blind",
+        Severity.SEV3,
+        _is_blind,
+        "alerting stands still: nobody is called, whatever happens",
+        "unknown until alerting goes on: nothing that was written since was looked at",
+        "look at `/readyz` and the gateways' logs, restart the gateway that follows, then read what was raised",
+    ),
+    Line(
+        "delivery_behind",
+        Severity.SEV3,
+        _is_undelivered,
+        "alerts do not get through over the channel {actor}",
+        "nothing: what waits is kept and sent when the channel is back",
+        "read `remit alerts list`, and get the channel back or take it out of `REMIT_ALERT_URLS`",
+    ),
+    Line(
+        "identities_refused",
+        Severity.SEV3,
+        _is_refused_in_series,
+        "tokens are refused in series, all from one address",
+        "nothing: whoever it is was not let in",
+        "find out from the entry which machine this is: a service with an old token, or somebody who tries tokens",
     ),
     Line(
         "beyond_on_sensitive",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, proofs, scans, small_reads, verify, witnessed
+from . import appends, decisions, growth, pages, proofs, scans, small_reads, verify, witnessed
 from .contest import Contest, Result, compare
 from .failed import Failed
 from .gateways import gateway
@@ -96,6 +96,7 @@ def steps(where: Place, scale: Scale) -> Mapping[str, Callable[[], Iterator[Cont
         "appends": partial(appends.contests, where, scale),
         "checkpoints": partial(witnessed.contests, where, scale),
         "scans and small reads": with_a_gateway,
+        "pages": partial(pages.contests, where, scale),
         "verify": partial(verify.contests, where, scale),
         "proofs": partial(proofs.contests, where, scale),
     }

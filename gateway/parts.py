@@ -8,8 +8,11 @@ from sqlalchemy import Engine
 
 from audit.alerts import Alerts
 from audit.checkpointer import Checkpointer
+from audit.delivery import Delivery
+from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
+from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.asking import Asking
 from authz.control import Control, Watch
@@ -57,7 +60,10 @@ class Parts:
     identity: Identity
     refused_tokens: RefusedTokens
     alerts: Alerts
+    delivery: Delivery
     follower: Follower
+    watchman: Watchman
+    counted: Counted
     checkpointer: Checkpointer
     witnessing: Witnessing
     metrics: Metrics

@@ -42,6 +42,7 @@ class Settings:
     attribute_claims: tuple[str, ...]
     client_id: str
     alert_urls: tuple[str, ...]
+    escalation: Path | None
     ledger_key: Path
     ledger_name: str
     witnesses: Quorum
@@ -68,6 +69,7 @@ class Settings:
             attribute_claims=_names(given.get("REMIT_ATTRIBUTE_CLAIMS", "")),
             client_id=given.get("REMIT_CLIENT_ID") or "remit-cli",
             alert_urls=tuple(given.get("REMIT_ALERT_URLS", "").split()),
+            escalation=Path(given["REMIT_ESCALATION"]).absolute() if given.get("REMIT_ESCALATION") else None,
             ledger_key=ledger_key(given),
             ledger_name=_ledger_name(given.get("REMIT_LEDGER_NAME", "")),
             witnesses=witnesses(given),

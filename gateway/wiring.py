@@ -16,12 +16,13 @@ from sqlalchemy import Engine
 from audit.alerts import Alerts
 from audit.blocks import index as index_blocks
 from audit.checkpointer import Checkpointer
-from audit.delivery import BadAlertUrl, Delivery
 from audit.engines import engine_for
+from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.asking import Asking
 from authz.bundles import BundleStore
@@ -45,6 +46,7 @@ from authz.stores import look
 from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle
 
+from .calling import Calling, calling_of, owner_of, watch_alerts
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
@@ -69,26 +71,29 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     """
     identity = _identity(settings)
     bundle = _load(settings)
+    calling = calling_of(settings)
     with ExitStack() as stack:
-        delivery = _delivery(settings)
-        stack.callback(delivery.close)
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
         log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
-        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, delivery)
+        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, calling)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
-        for part in (parts.endings, parts.follower, parts.checkpointer, parts.witnessing, parts.watch):
+        # Before what raises alerts, whoever tells of them; and first of all what holds this instance's lock.
+        before = (parts.watch, parts.delivery)
+        for part in (*before, parts.endings, parts.follower, parts.checkpointer, parts.witnessing):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
         stack.enter_context(_every_few_seconds(Reviews(engine, ledger, clock).remind))
+        for look, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
+            stack.enter_context(_every_few_seconds(look, every))
         yield parts
 
 
@@ -100,7 +105,7 @@ def _parts(
     instance: str,
     identity: Identity,
     bundle: Bundle,
-    delivery: Delivery,
+    calling: Calling,
 ) -> Parts:
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
@@ -110,6 +115,7 @@ def _parts(
     alerts = Alerts(engine, ledger, clock=clock)
     reader = Reader(catalog_folder=settings.catalog.parent, keys=keys)
     requests, reach = RequestStore(engine), Reach(reader, ledger, records)
+    delivery = calling.delivery(engine, ledger, instance, partial(owner_of, control), clock)
     return Parts(
         settings=settings,
         engine=engine,
@@ -130,7 +136,10 @@ def _parts(
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
-        follower=Follower(engine, alerts, delivery.send),
+        delivery=delivery,
+        follower=Follower(engine, alerts, delivery.wake),
+        watchman=Watchman(engine, ledger, alerts, delivery.wake),
+        counted=Counted(engine),
         checkpointer=Checkpointer(
             engine, ledger, key=settings.ledger_key, home=settings.home, name=settings.ledger_name
         ),
@@ -138,13 +147,6 @@ def _parts(
         metrics=Metrics(),
         clock=clock,
     )
-
-
-def _delivery(settings: Settings) -> Delivery:
-    try:
-        return Delivery(settings.alert_urls)
-    except BadAlertUrl as wrong:
-        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from wrong
 
 
 def _identity(settings: Settings) -> Identity:
@@ -194,6 +196,7 @@ def _watch_numbers(parts: Parts) -> None:
     gauge("remit_signing", "1 while the ledger is signed", lambda: parts.checkpointer.checkpointing.is_well)
     gauge("remit_witness_wait", "Seconds that a checkpoint waits to count", lambda: parts.witnessing.standing.waiting)
     gauge("remit_witnesses_failing", "Witnesses that did not sign", lambda: len(parts.witnessing.standing.failing))
+    watch_alerts(parts.metrics, parts.counted)
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
 
 
@@ -203,12 +206,12 @@ def _count(known: int | None) -> float:
 
 
 @contextmanager
-def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
+def _every_few_seconds(work: Callable[[], object], every: float = EVERY) -> Iterator[None]:
     """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
     stopping = threading.Event()
 
     def run() -> None:
-        while not stopping.wait(EVERY):
+        while not stopping.wait(every):
             try:
                 work()
             except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next

@@ -2,8 +2,19 @@
 
 from .answers import Alert, Check, Compared, Dataset, Grant, LedgerKeys, Line, Page, Problem, Reloaded, Whoami
 from .client import Client, connect
-from .errors import BrokenStream, GatewayFault, LoginFailed, Misuse, NotInstalled, Refused, RemitError, Unreachable
+from .errors import (
+    BrokenStream,
+    GatewayFault,
+    LoginFailed,
+    Misuse,
+    NotGenuine,
+    NotInstalled,
+    Refused,
+    RemitError,
+    Unreachable,
+)
 from .rows import Receipt, RowReader
+from .webhooks import Notice, verify_webhook
 
 __all__ = [
     "Alert",
@@ -18,7 +29,9 @@ __all__ = [
     "Line",
     "LoginFailed",
     "Misuse",
+    "NotGenuine",
     "NotInstalled",
+    "Notice",
     "Page",
     "Problem",
     "Receipt",
@@ -29,4 +42,5 @@ __all__ = [
     "Unreachable",
     "Whoami",
     "connect",
+    "verify_webhook",
 ]

@@ -19,7 +19,8 @@ DOORS = {
     "adbc_driver_duckdb": set(),
     "adbc_driver_manager": set(),
     "duckdb": {"authz/stores.py"},
-    "apprise": {"audit/delivery.py"},
+    "apprise": {"audit/apprised.py"},
+    "stamina": {"audit/sending.py"},
     "fideslang": {"policy/taxonomy.py"},
     "authlib": {"remit/demo/stage.py", "remit/login/oauth.py"},
     "keyring": {"remit/login/keyrings.py"},
@@ -35,6 +36,7 @@ LIGHT = (
     "remit/rows.py",
     "remit/requests.py",
     "remit/errors.py",
+    "remit/webhooks.py",
 )
 """What the Python client consists of: it speaks HTTP and imports nothing of the service."""
 

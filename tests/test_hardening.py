@@ -304,7 +304,13 @@ def test_readiness_says_when_the_clock_is_behind_and_so_does_the_answer(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("REMIT_ALERT_URLS", "foo"), ("REMIT_ATTRIBUTE_CLAIMS", "a b"), ("REMIT_LISTEN", None)]
+    ("name", "value"),
+    [
+        ("REMIT_ALERT_URLS", "foo"),
+        ("REMIT_ESCALATION", "nowhere"),
+        ("REMIT_ATTRIBUTE_CLAIMS", "a b"),
+        ("REMIT_LISTEN", None),
+    ],
 )
 def test_what_stops_a_start_is_said_with_its_setting(own_service: Service, name: str, value: str | None) -> None:
     """Without a value: the address is taken, by the gateway that runs."""

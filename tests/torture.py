@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api]
+python tests/torture.py [decisions] [pairs] [api] [alerts]
 """
 
 import argparse
@@ -13,7 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import api_runs
+from killed import outlived
 from service import serving
+
+from audit.postgres import GATEWAY, Embedded
+from audit.schema import migrate
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "torture.md"
@@ -27,6 +31,7 @@ Written by `make torture`: each line by the last run of its part that found noth
 """
 ROLES = ("ana", "sam", "olga", "eve", "bob", None)
 EXAMPLES = 100
+KILLS = 1000
 
 
 def decisions(seed: int) -> str:
@@ -48,7 +53,17 @@ def api(_: int) -> str:
     return f"{EXAMPLES} examples for each call as {', '.join(map(str, ROLES))}: {'; '.join(said)}"
 
 
-PARTS: Mapping[str, Callable[[int], str]] = {"decisions": decisions, "pairs": pairs, "api": api}
+def alerts(seed: int) -> str:
+    """A thousand gateways killed while they record, raise and send alerts."""
+    with tempfile.TemporaryDirectory(prefix="remit-torture-") as folder:
+        place = Path(folder)
+        place.chmod(0o711)
+        with Embedded.open(place / "home") as server:
+            migrate(server.url("owner"), GATEWAY)
+            return str(outlived(server.url("gateway"), place, kills=KILLS, seed=seed))
+
+
+PARTS: Mapping[str, Callable[[int], str]] = {"decisions": decisions, "pairs": pairs, "api": api, "alerts": alerts}
 
 
 def script(name: str, *arguments: str) -> str:
