@@ -24,6 +24,7 @@ from . import (
     login,
     policy,
     reads,
+    report,
     restore,
     running,
     terminal,
@@ -53,6 +54,7 @@ app.add_typer(policy.commands, name="policy")
 app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
+app.add_typer(report.commands, name="report")
 app.add_typer(running.database, name="database")
 app.add_typer(witness.commands, name="witness")
 app.command()(completion.completion)

@@ -1,0 +1,283 @@
+"""Who could read a dataset, interval by interval: what changed, cut where it changed, and decided anew in between.
+
+Every interval is half-open, [since, until), in UTC. What always holds: where nothing changes nothing is cut, and
+whoever could read at a moment stands in exactly one interval of each of the grants that let them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TypeVar
+
+from .bundle import Bundle
+from .reach import Imagined, Reach, reach, reach_by_rules
+from .values import Grant, GrantStatus, Pause, Principal, Scope
+
+T = TypeVar("T")
+TOKEN_LIVES = timedelta(hours=1, seconds=30)
+"""For how long after it was seen a token may still be shown: an hour, and the skew of clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLife:
+    """A bundle in force from `since` until the next; `bundle` is None where its texts are not understood now."""
+
+    since: datetime
+    digest: str
+    entry: int
+    bundle: Bundle | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantLife:
+    """A grant from `added` on, and what was done to it since, oldest first; `entries` say so."""
+
+    id: str
+    scope: Scope
+    added: datetime
+    changes: tuple[tuple[datetime, GrantStatus], ...] = ()
+    entries: tuple[int, ...] = ()
+
+    def at(self, moment: datetime) -> Grant | None:
+        """The grant as it was; None before it was added."""
+        if moment < self.added:
+            return None
+        return Grant(self.id, self.scope, _last(self.changes, moment, GrantStatus.ACTIVE))
+
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """When something became of it."""
+        return (self.added, self.scope.starts, self.scope.ends, *(at for at, _ in self.changes))
+
+
+@dataclass(frozen=True, slots=True)
+class PauseLife:
+    """A pause from `since` until it was lifted; None: it was not."""
+
+    id: str
+    pause: Pause
+    since: datetime
+    until: datetime | None
+    entries: tuple[int, ...] = ()
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether it was in force."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A principal as a token said at that time."""
+
+    at: datetime
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was in force, and who was seen (by name): each oldest first."""
+
+    bundles: tuple[BundleLife, ...] = ()
+    grants: tuple[GrantLife, ...] = ()
+    pauses: tuple[PauseLife, ...] = ()
+    seen: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Could:
+    """Whoever `who` is could read this under `grant`. `who` is None for anybody else of the grant's team.
+
+    `is_seen` says whether it was decided for tokens that were seen; else it is the most that a token could get.
+    """
+
+    since: datetime
+    until: datetime
+    grant: str
+    who: str | None
+    is_seen: bool
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class ByRules:
+    """Whoever was in `team` would only have needed a grant for this."""
+
+    since: datetime
+    until: datetime
+    team: str
+    reach: Reach
+
+
+def who_could(past: Past, dataset: str, since: datetime, until: datetime) -> tuple[Could, ...]:
+    """Everybody who could have read `dataset` in [since, until), by grant, person and time."""
+    return _Times(past, dataset, since, until).who_could()
+
+
+def by_rules_alone(past: Past, dataset: str, since: datetime, until: datetime) -> tuple[ByRules, ...]:
+    """Which teams the rules and the audience let in, grants aside; by team and time."""
+    return _Times(past, dataset, since, until).by_rules()
+
+
+class _Times:
+    def __init__(self, past: Past, dataset: str, since: datetime, until: datetime) -> None:
+        self._past, self._dataset, self._since, self._until = past, dataset, since, until
+        asked = [one.bundle.policies.principal_attributes for one in past.bundles if one.bundle is not None]
+        # Attributes that no condition asks of change nothing: a token that differs in them alone is no other.
+        self._attributes = frozenset[str]().union(*asked)
+        self._imagined: dict[str, Imagined] = {}
+        self._reached: dict[tuple[object, ...], Reach] = {}
+
+    def who_could(self) -> tuple[Could, ...]:
+        covering = [grant for grant in self._past.grants if grant.scope.of(self._dataset) is not None]
+        return tuple(could for grant in covering for who in self._holders(grant) for could in self._could(grant, who))
+
+    def by_rules(self) -> tuple[ByRules, ...]:
+        steps: list[tuple[datetime, datetime, dict[str, Reach]]] = []
+        for start, end in self._intervals(()):
+            life = self._bundle(start)
+            found = () if life is None or life.bundle is None else self._ruled(life.bundle, start)
+            steps.append((start, end, dict(found)))
+        teams = sorted({team for *_, found in steps for team in found})
+        return tuple(
+            ByRules(start, end, team, found)
+            for team in teams
+            for start, end, found in merged((start, end, one.get(team, ())) for start, end, one in steps)
+        )
+
+    def _holders(self, grant: GrantLife) -> tuple[str | None, ...]:
+        """Whom the grant may be for; None is anybody whose token says its team and whom nobody has seen."""
+        scope = grant.scope
+        if scope.principal is not None:
+            return (scope.principal,)
+        members = [name for name, seen in self._past.seen.items() if any(scope.is_for(one.principal) for one in seen)]
+        return (*sorted(members), None)
+
+    def _could(self, grant: GrantLife, who: str | None) -> Iterator[Could]:
+        runs = self._runs(who)
+        moments = {*grant.moments, *(moment for run in runs for moment in (run.first, run.last + TOKEN_LIVES))}
+        steps = ((start, end, self._reach(grant, who, runs, start)) for start, end in self._intervals(moments))
+        for start, end, found in merged(steps):
+            yield Could(start, end, grant.id, who, bool(runs), found)
+
+    def _reach(self, grant: GrantLife, who: str | None, runs: "Sequence[_Run]", at: datetime) -> Reach:
+        life, held = self._bundle(at), grant.at(at)
+        if life is None or life.bundle is None or held is None or held.status is not GrantStatus.ACTIVE:
+            return ()
+        if not held.scope.starts <= at < held.scope.ends:
+            return ()
+        pauses = tuple(one.pause for one in self._past.pauses if one.holds(at))
+        tokens = _shown(runs, at) or (None,)
+        found = [self._remembered(life.bundle, held, who, token, pauses, at) for token in tokens]
+        return tuple(dict.fromkeys(opening for one in found for opening in one))
+
+    def _remembered(
+        self,
+        bundle: Bundle,
+        grant: Grant,
+        who: str | None,
+        token: Principal | None,
+        pauses: tuple[Pause, ...],
+        at: datetime,
+    ) -> Reach:
+        # By its text, for to Python 1 is True.
+        key = (bundle.digest, grant.id, who, repr(token), pauses)
+        if key not in self._reached:
+            self._reached[key] = self._decided(bundle, grant, who, token, pauses, at)
+        return self._reached[key]
+
+    def _decided(
+        self,
+        bundle: Bundle,
+        grant: Grant,
+        who: str | None,
+        token: Principal | None,
+        pauses: tuple[Pause, ...],
+        at: datetime,
+    ) -> Reach:
+        if token is not None:
+            return reach(bundle, self._dataset, grant, token, pauses, at)
+        key = f"{bundle.digest} {who is None}"
+        if key not in self._imagined:
+            self._imagined[key] = Imagined.of(bundle, grant.scope.team if who is None else None)
+        imagined = self._imagined[key]
+        known = {"name": who} if who is not None else {"name": "", "teams": (grant.scope.team or "",)}
+        imagined = replace(imagined, principal=replace(imagined.principal, **known))
+        if who is None:
+            imagined = replace(imagined, team=grant.scope.team)
+        return imagined.reach(self._dataset, grant, pauses, at)
+
+    def _ruled(self, bundle: Bundle, at: datetime) -> tuple[tuple[str, Reach], ...]:
+        pauses = tuple(one.pause for one in self._past.pauses if one.holds(at))
+        return reach_by_rules(bundle, self._dataset, pauses, at)
+
+    def _bundle(self, at: datetime) -> BundleLife | None:
+        return next((life for life in reversed(self._past.bundles) if life.since <= at), None)
+
+    def _runs(self, who: str | None) -> "tuple[_Run, ...]":
+        seen = self._past.seen.get(who, ()) if who is not None else ()
+        return tuple(_runs((one.at, self._relevant(one.principal)) for one in seen))
+
+    def _relevant(self, principal: Principal) -> Principal:
+        asked = tuple(pair for pair in principal.attributes if pair[0] in self._attributes)
+        return replace(principal, attributes=asked)
+
+    def _intervals(self, moments: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+        """The pieces of [since, until) between these moments and the changes that concern everybody."""
+        shared = [life.since for life in self._past.bundles]
+        shared += [moment for one in self._past.pauses for moment in (one.since, one.until) if moment is not None]
+        inside = {moment for moment in (*shared, *moments) if self._since < moment < self._until}
+        return pairwise(sorted({self._since, *inside, self._until}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Sightings that say the same, one after the other."""
+
+    first: datetime
+    last: datetime
+    principal: Principal
+
+
+def merged(steps: Iterable[tuple[datetime, datetime, Reach]]) -> Iterator[tuple[datetime, datetime, Reach]]:
+    """Steps that follow each other and say the same as one; those that say nothing left out."""
+    open_: tuple[datetime, datetime, Reach] | None = None
+    for start, end, found in steps:
+        if open_ is not None and open_[1:] == (start, found):
+            open_ = (open_[0], end, found)
+            continue
+        if open_ is not None and open_[2]:
+            yield open_
+        open_ = (start, end, found)
+    if open_ is not None and open_[2]:
+        yield open_
+
+
+def _runs(seen: Iterable[tuple[datetime, Principal]]) -> list[_Run]:
+    runs: list[_Run] = []
+    for at, principal in seen:
+        if runs and repr(runs[-1].principal) == repr(principal):
+            runs[-1] = replace(runs[-1], last=at)
+        else:
+            runs.append(_Run(at, at, principal))
+    return runs
+
+
+def _shown(runs: Sequence[_Run], at: datetime) -> tuple[Principal, ...]:
+    """The tokens that could be shown at a moment: the last that was seen, and those whose time was not over.
+
+    Before the first was seen it is that one: nothing else is known.
+    """
+    if not runs:
+        return ()
+    begun = [run for run in runs if run.first <= at] or [runs[0]]
+    shown = [run.principal for run in begun if run is begun[-1] or at < run.last + TOKEN_LIVES]
+    return tuple({repr(principal): principal for principal in shown}.values())
+
+
+def _last(changes: Iterable[tuple[datetime, T]], moment: datetime, before: T) -> T:
+    found = before
+    for at, value in changes:
+        if at <= moment:
+            found = value
+    return found
