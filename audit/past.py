@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from policy.bundle import Bundle, past_bundle
 from policy.errors import MisreadAll
+from policy.lives import BundleLife, GrantLife, Past, PauseLife, Sighting
 from policy.scopes import scope_from_json
-from policy.timeline import BundleLife, GrantLife, Past, PauseLife, Sighting
 from policy.values import GrantStatus, Pause, Principal
 
 from .entries import Kind

@@ -7,8 +7,9 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from policy.lives import BundleLife, Past
 from policy.reach import Reach
-from policy.timeline import BundleLife, Could, Past, by_rules_alone, who_could
+from policy.timeline import Could, by_rules_alone, who_could
 
 from .cosignatures import Quorum
 from .entries import Kind

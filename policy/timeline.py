@@ -5,83 +5,18 @@ whoever could read at a moment stands in exactly one interval of each of the gra
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TypeVar
 
 from .bundle import Bundle
-from .reach import Imagined, Reach, reach, reach_by_rules
-from .values import Grant, GrantStatus, Pause, Principal, Scope
+from .imagined import Imagined, reach_by_rules
+from .lives import GrantLife, Past
+from .reach import Reach, reach
+from .values import Grant, GrantStatus, Pause, Principal
 
-T = TypeVar("T")
 TOKEN_LIVES = timedelta(hours=1, seconds=30)
 """For how long after it was seen a token may still be shown: an hour, and the skew of clocks."""
-
-
-@dataclass(frozen=True, slots=True)
-class BundleLife:
-    """A bundle in force from `since` until the next; `bundle` is None where its texts are not understood now."""
-
-    since: datetime
-    digest: str
-    entry: int
-    bundle: Bundle | None
-
-
-@dataclass(frozen=True, slots=True)
-class GrantLife:
-    """A grant from `added` on, and what was done to it since, oldest first; `entries` say so."""
-
-    id: str
-    scope: Scope
-    added: datetime
-    changes: tuple[tuple[datetime, GrantStatus], ...] = ()
-    entries: tuple[int, ...] = ()
-
-    def at(self, moment: datetime) -> Grant | None:
-        """The grant as it was; None before it was added."""
-        if moment < self.added:
-            return None
-        return Grant(self.id, self.scope, _last(self.changes, moment, GrantStatus.ACTIVE))
-
-    @property
-    def moments(self) -> tuple[datetime, ...]:
-        """When something became of it."""
-        return (self.added, self.scope.starts, self.scope.ends, *(at for at, _ in self.changes))
-
-
-@dataclass(frozen=True, slots=True)
-class PauseLife:
-    """A pause from `since` until it was lifted; None: it was not."""
-
-    id: str
-    pause: Pause
-    since: datetime
-    until: datetime | None
-    entries: tuple[int, ...] = ()
-
-    def holds(self, moment: datetime) -> bool:
-        """Whether it was in force."""
-        return self.since <= moment and (self.until is None or moment < self.until)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A principal as a token said at that time."""
-
-    at: datetime
-    principal: Principal
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What was in force, and who was seen (by name): each oldest first."""
-
-    bundles: tuple[BundleLife, ...] = ()
-    grants: tuple[GrantLife, ...] = ()
-    pauses: tuple[PauseLife, ...] = ()
-    seen: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +60,18 @@ class _Times:
         asked = [one.bundle.policies.principal_attributes for one in past.bundles if one.bundle is not None]
         # Attributes that no condition asks of change nothing: a token that differs in them alone is no other.
         self._attributes = frozenset[str]().union(*asked)
-        self._imagined: dict[str, Imagined] = {}
+        self._imagined: dict[tuple[str, str | None], Imagined] = {}
         self._reached: dict[tuple[object, ...], Reach] = {}
+        self._ruled_by: dict[tuple[object, ...], Mapping[str, Reach]] = {}
 
     def who_could(self) -> tuple[Could, ...]:
         covering = [grant for grant in self._past.grants if grant.scope.of(self._dataset) is not None]
         return tuple(could for grant in covering for who in self._holders(grant) for could in self._could(grant, who))
 
     def by_rules(self) -> tuple[ByRules, ...]:
-        steps: list[tuple[datetime, datetime, dict[str, Reach]]] = []
+        steps: list[tuple[datetime, datetime, Mapping[str, Reach]]] = []
         for start, end in self._intervals(()):
-            life = self._bundle(start)
-            found = () if life is None or life.bundle is None else self._ruled(life.bundle, start)
-            steps.append((start, end, dict(found)))
+            steps.append((start, end, self._ruled(start)))
         teams = sorted({team for *_, found in steps for team in found})
         return tuple(
             ByRules(start, end, team, found)
@@ -161,58 +95,41 @@ class _Times:
             yield Could(start, end, grant.id, who, bool(runs), found)
 
     def _reach(self, grant: GrantLife, who: str | None, runs: "Sequence[_Run]", at: datetime) -> Reach:
-        life, held = self._bundle(at), grant.at(at)
-        if life is None or life.bundle is None or held is None or held.status is not GrantStatus.ACTIVE:
+        bundle, held = self._bundle(at), grant.at(at)
+        if bundle is None or held is None or held.status is not GrantStatus.ACTIVE:
             return ()
         if not held.scope.starts <= at < held.scope.ends:
             return ()
-        pauses = tuple(one.pause for one in self._past.pauses if one.holds(at))
-        tokens = _shown(runs, at) or (None,)
-        found = [self._remembered(life.bundle, held, who, token, pauses, at) for token in tokens]
-        return tuple(dict.fromkeys(opening for one in found for opening in one))
+        asked = [_Asked(bundle, held, who, token, self._pauses(at)) for token in _shown(runs, at) or (None,)]
+        return tuple(dict.fromkeys(opening for one in asked for opening in self._remembered(one, at)))
 
-    def _remembered(
-        self,
-        bundle: Bundle,
-        grant: Grant,
-        who: str | None,
-        token: Principal | None,
-        pauses: tuple[Pause, ...],
-        at: datetime,
-    ) -> Reach:
-        # By its text, for to Python 1 is True.
-        key = (bundle.digest, grant.id, who, repr(token), pauses)
-        if key not in self._reached:
-            self._reached[key] = self._decided(bundle, grant, who, token, pauses, at)
-        return self._reached[key]
+    def _remembered(self, asked: "_Asked", at: datetime) -> Reach:
+        if asked.key not in self._reached:
+            self._reached[asked.key] = self._decided(asked, at)
+        return self._reached[asked.key]
 
-    def _decided(
-        self,
-        bundle: Bundle,
-        grant: Grant,
-        who: str | None,
-        token: Principal | None,
-        pauses: tuple[Pause, ...],
-        at: datetime,
-    ) -> Reach:
-        if token is not None:
-            return reach(bundle, self._dataset, grant, token, pauses, at)
-        key = f"{bundle.digest} {who is None}"
-        if key not in self._imagined:
-            self._imagined[key] = Imagined.of(bundle, grant.scope.team if who is None else None)
-        imagined = self._imagined[key]
-        known = {"name": who} if who is not None else {"name": "", "teams": (grant.scope.team or "",)}
-        imagined = replace(imagined, principal=replace(imagined.principal, **known))
-        if who is None:
-            imagined = replace(imagined, team=grant.scope.team)
-        return imagined.reach(self._dataset, grant, pauses, at)
+    def _decided(self, asked: "_Asked", at: datetime) -> Reach:
+        bundle, grant = asked.bundle, asked.grant
+        if asked.token is not None:
+            return reach(bundle, self._dataset, grant, asked.token, asked.pauses, at)
+        team = grant.scope.team if asked.who is None else None
+        if (bundle.digest, team) not in self._imagined:
+            self._imagined[bundle.digest, team] = Imagined.of(bundle, team)
+        return self._imagined[bundle.digest, team].reach(self._dataset, grant, asked.pauses, at, name=asked.who)
 
-    def _ruled(self, bundle: Bundle, at: datetime) -> tuple[tuple[str, Reach], ...]:
-        pauses = tuple(one.pause for one in self._past.pauses if one.holds(at))
-        return reach_by_rules(bundle, self._dataset, pauses, at)
+    def _ruled(self, at: datetime) -> Mapping[str, Reach]:
+        bundle, pauses = self._bundle(at), self._pauses(at)
+        if bundle is None:
+            return {}
+        if (bundle.digest, pauses) not in self._ruled_by:
+            self._ruled_by[bundle.digest, pauses] = reach_by_rules(bundle, self._dataset, pauses, at)
+        return self._ruled_by[bundle.digest, pauses]
 
-    def _bundle(self, at: datetime) -> BundleLife | None:
-        return next((life for life in reversed(self._past.bundles) if life.since <= at), None)
+    def _pauses(self, at: datetime) -> tuple[Pause, ...]:
+        return tuple(one.pause for one in self._past.pauses if one.holds(at))
+
+    def _bundle(self, at: datetime) -> Bundle | None:
+        return next((life.bundle for life in reversed(self._past.bundles) if life.since <= at), None)
 
     def _runs(self, who: str | None) -> "tuple[_Run, ...]":
         seen = self._past.seen.get(who, ()) if who is not None else ()
@@ -228,6 +145,22 @@ class _Times:
         shared += [moment for one in self._past.pauses for moment in (one.since, one.until) if moment is not None]
         inside = {moment for moment in (*shared, *moments) if self._since < moment < self._until}
         return pairwise(sorted({self._since, *inside, self._until}))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What one interval's answer depends on; `token` is None where nobody has seen one."""
+
+    bundle: Bundle
+    grant: Grant
+    who: str | None
+    token: Principal | None
+    pauses: tuple[Pause, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for the same answer. The token by its text, for to Python 1 is True."""
+        return self.bundle.digest, self.grant.id, self.who, repr(self.token), self.pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +206,3 @@ def _shown(runs: Sequence[_Run], at: datetime) -> tuple[Principal, ...]:
     begun = [run for run in runs if run.first <= at] or [runs[0]]
     shown = [run.principal for run in begun if run is begun[-1] or at < run.last + TOKEN_LIVES]
     return tuple({repr(principal): principal for principal in shown}.values())
-
-
-def _last(changes: Iterable[tuple[datetime, T]], moment: datetime, before: T) -> T:
-    found = before
-    for at, value in changes:
-        if at <= moment:
-            found = value
-    return found

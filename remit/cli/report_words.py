@@ -146,8 +146,8 @@ def _could(report: "ExposureReport") -> Section:
 def _known(could: "CouldRead", opening: "Opened") -> str:
     if could.is_seen:
         return "tokens that were shown"
-    if_ = f", if {' and '.join(opening.conditions)}" if opening.conditions else ""
-    return f"nobody's token was seen: at most{if_}"
+    ask = f"; the rules ask {', '.join(opening.conditions)}" if opening.conditions else ""
+    return f"no token was seen: at most{ask}"
 
 
 def _rules_alone(report: "ExposureReport") -> Section:
@@ -158,13 +158,15 @@ def _rules_alone(report: "ExposureReport") -> Section:
             "any team" if one.team == "*" else one.team,
             columns_in(opening.columns),
             ", ".join(opening.purposes),
-            " and ".join(opening.conditions) or "nothing",
+            ", ".join(opening.conditions) or "nothing",
         )
         for one in report.rules_alone
         for opening in one.openings
     )
     says = ("the rules and the audience let them in; they would only have needed a grant",) if rows else ("no team",)
-    return Section("who would only have needed a grant", says, ("from", "until", "team", "columns", "for", "if"), rows)
+    return Section(
+        "who would only have needed a grant", says, ("from", "until", "team", "columns", "for", "rules ask"), rows
+    )
 
 
 def _around(report: "ExposureReport") -> Section:
