@@ -95,8 +95,8 @@ class Paused:
 class Employees:
     """Whose rows went out: how many people, and which.
 
-    `count` is exact where `is_complete`; else it is what is known, and there may be more. `erased` are those among
-    them whose link to a person was erased; `people` names the others.
+    `count` is exact where `is_complete`; else it is what is known, and what is incomplete says how it may differ.
+    `erased` are those among them whose link to a person was erased; `people` names the others.
     """
 
     count: int

@@ -59,8 +59,13 @@ class Read:
 
     @property
     def is_accounted(self) -> bool:
-        """Whether it was written down whose rows it got; where it got none, there is nothing to write."""
+        """Whether its end says of how many employees it got rows, exactly or `at_most`; of none there is nothing to say."""
         return self.rows == 0 or (self.end is not None and isinstance(self.end.doc["details"].get("subjects"), int))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether that is exact: a crash keeps those whose rows were about to leave."""
+        return self.is_accounted and not (self.end is not None and self.end.doc["details"].get("at_most"))
 
     @property
     def last(self) -> Line:
@@ -138,10 +143,10 @@ def totals(did: Sequence[DidRead], refused: Sequence[Tried], of: Employees) -> T
 
 
 def employees(reads: Sequence[Read], whose: WhoseOf | None) -> Employees:
-    """Whose rows went out: exact where each of the reads was accounted for, else at least these."""
+    """Whose rows went out: exact where that is known exactly of each of the reads."""
     accounted = [read.id for read in reads if read.is_accounted and read.rows != 0]
     known = whose(accounted) if accounted and whose is not None else Known(0, ())
-    is_complete = all(read.is_accounted for read in reads)
+    is_complete = all(read.is_exact for read in reads)
     return Employees(known.count, is_complete, known.people, known.count - len(known.people))
 
 
@@ -155,6 +160,9 @@ def tell_gaps(reads: Sequence[Read], gaps: Gaps) -> None:
     unknown = sum(not read.is_accounted for read in reads)
     if unknown:
         gaps.add(f"of {unknown} reads nobody wrote down whose rows they got, so there may be more employees than named")
+    broken = sum(read.is_accounted and not read.is_exact for read in reads)
+    if broken:
+        gaps.add(f"{broken} reads broke off: of those named for them some rows may never have left")
 
 
 def _earlier(moment: datetime, by: timedelta) -> datetime:

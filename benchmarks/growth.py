@@ -37,10 +37,12 @@ from .gateways import ANA, gateway
 from .generated import grow, time_of
 from .place import Place
 from .questions import database_seconds, questions
+from .reports import reporting_seconds
 from .scale import Scale
 from .small_reads import client
 
 ROUNDS = 3
+REPORT = "an exposure report"
 ENDED, STARTED, ENDS = "2025-06-01T00:00:00Z", "2024-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 DATASET = """
 [datasets.more{n}]
@@ -179,18 +181,25 @@ def _grants(place: Place, extent: Extent) -> Iterator[Curve]:
 
 def _entries(place: Place, extent: Extent) -> tuple[list[Curve], list[Asked]]:
     database, bundle = place.database("growing_entries"), bundle_of(place, 1)
-    names = ("append alone", "authorise", "the slowest question", "the median question")
+    names = ("append alone", "authorise", "the slowest question", "the median question", "of all the time")
     rows: list[tuple[float, ...]] = []
     asked: list[Asked] = []
     for n in extent.entries:
         grow(database, n)
         asked = ask_all(database, n)
         times = sorted(each.milliseconds for each in asked)
-        rows.append((*writing(database, bundle, n, extent.times), times[-1], median(times)))
-    panels = ("writing to the ledger", "authorising a read", "searching the trail", "searching the trail")
+        reported = reporting_seconds(database, n)
+        rows.append((*writing(database, bundle, n, extent.times), times[-1], median(times), reported))
+    panels = ("writing to the ledger", "authorising a read", "searching the trail", "searching the trail", REPORT)
     columns = zip(names, panels, zip(*rows, strict=True), strict=True)
     curves = [
-        Curve(panel, name if panel != "authorising a read" else "entries", "entries", "ms", _points(extent, values))
+        Curve(
+            panel,
+            name if panel != "authorising a read" else "entries",
+            "entries",
+            "s" if panel == REPORT else "ms",
+            _points(extent, values),
+        )
         for name, panel, values in columns
     ]
     return curves, asked

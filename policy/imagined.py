@@ -4,7 +4,7 @@ Of such a token all is assumed that helps it: conditions of allows hold and thos
 that is known it says every team that a rule allows or an audience names. So no real token gets more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from .bundle import Bundle
 from .engine import Engine
 from .names import ANY, is_within
 from .policies import Policies
-from .reach import Opening, Reach, Reached, purposes_within, reach
+from .reach import Reach, reach
 from .rules import NO_CONDITION, Rule
 from .values import Action, Dataset, DatasetScope, Grant, Pause, Principal, Scope
 
@@ -23,30 +23,22 @@ ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 class Imagined:
     """Whoever is in `team` (None: nobody knows in which), under the rules as they would be at most.
 
-    `asks` says of each rule what it asks beyond that team.
+    `real` are the rules as they are, by name.
     """
 
     bundle: Bundle
     principal: Principal
     team: str | None
-    asks: Mapping[str, tuple[str, ...]]
+    real: Mapping[str, Rule]
 
     @classmethod
-    def of(cls, bundle: Bundle, team: str | None, *, only: bool = False) -> "Imagined":
-        """A token that says `team`; `only` that one, or whichever others help it."""
-        own = bundle.policies
-        rules = tuple(replace(rule, condition=NO_CONDITION) for rule in own.rules if _counts(rule, team))
-        others = {rule.team for rule in rules if rule.effect == "allow"}
+    def of(cls, bundle: Bundle, team: str | None) -> "Imagined":
+        """A token that says `team`, and whichever others help it."""
+        others = {rule.team for rule in bundle.policies.rules if rule.effect == "allow"}
         others |= {one.team for dataset in bundle.catalog.datasets.values() for one in dataset.audience}
-        teams = {team} if team is not None else set[str]()
-        asks = {rule.name: _asks(own, rule, team) for rule in own.rules if rule.effect == "allow"}
-        generous = Policies(own.data_classes, own.purposes, own.conditions, rules)
-        return cls(
-            replace(bundle, policies=generous, engine=Engine(generous)),
-            Principal("", teams=tuple(sorted(teams if only else teams | others))),
-            team,
-            asks,
-        )
+        teams = others if team is None else {*others, team}
+        generous = _generous(bundle, lambda deny: deny.team == ANY or _lies_within(team, deny.team))
+        return cls(generous, Principal("", teams=tuple(sorted(teams))), team, _by_name(bundle))
 
     def reach(
         self, dataset: str, grant: Grant, pauses: Sequence[Pause], at: datetime, *, name: str | None = None
@@ -55,9 +47,17 @@ class Imagined:
         holding = [pause for pause in pauses if pause.kind != "team" or _lies_within(self.team, pause.target)]
         principal = replace(self.principal, name=name or "")
         return tuple(
-            replace(opening, conditions=tuple(sorted({ask for name in opening.rules for ask in self.asks[name]})))
+            replace(opening, conditions=tuple(sorted({ask for rule in opening.rules for ask in self._asks(rule)})))
             for opening in reach(self.bundle, dataset, grant, principal, holding, at)
         )
+
+    def _asks(self, name: str) -> Iterator[str]:
+        """What a rule asks beyond the team that is known."""
+        rule = self.real[name]
+        if rule.team != ANY and not _lies_within(self.team, rule.team):
+            yield f"a token that says {rule.team}"
+        if rule.condition != NO_CONDITION:
+            yield self.bundle.policies.conditions[rule.condition].text
 
 
 def reach_by_rules(bundle: Bundle, dataset: str, pauses: Sequence[Pause], at: datetime) -> Mapping[str, Reach]:
@@ -65,52 +65,35 @@ def reach_by_rules(bundle: Bundle, dataset: str, pauses: Sequence[Pause], at: da
     described = bundle.catalog.datasets.get(dataset)
     if described is None or not described.columns:
         return {}
-    imagined = (Imagined.of(bundle, team, only=True) for team in _teams(bundle, described))
-    return {one.team or "": openings for one in imagined if (openings := _by_rules(one, described, pauses, at))}
+    generous, real = _generous(bundle, lambda _: True), _by_name(bundle)
+    imagined = (Imagined(generous, Principal("", teams=(team,)), team, real) for team in _teams(bundle, described))
+    return {one.team or "": found for one in imagined if (found := _by_rules(one, described, pauses, at))}
 
 
 def _by_rules(imagined: Imagined, dataset: Dataset, pauses: Sequence[Pause], at: datetime) -> Reach:
-    """Under a grant of all columns for each purpose of the audience."""
+    """Under a grant of every column for every purpose."""
     columns = (DatasetScope(dataset.name, tuple(dataset.columns)),)
-    openings: dict[tuple[Reached, ...], Opening] = {}
-    for purpose in _widest({one.purpose for one in dataset.audience}, imagined.bundle):
-        scope = Scope(purpose, *ALWAYS, "", columns, team=imagined.team)
-        for opening in imagined.reach(dataset.name, Grant("", scope), pauses, at):
-            before = openings.get(opening.columns)
-            openings[opening.columns] = opening if before is None else _joined(before, opening)
-    return tuple(openings.values())
+    return imagined.reach(dataset.name, Grant("", Scope(ANY, *ALWAYS, "", columns, team=imagined.team)), pauses, at)
 
 
-def _joined(one: Opening, other: Opening) -> Opening:
-    return Opening(
-        tuple(sorted({*one.purposes, *other.purposes})),
-        one.columns,
-        tuple(sorted({*one.rules, *other.rules})),
-        tuple(sorted({*one.conditions, *other.conditions})),
+def _generous(bundle: Bundle, holds: Callable[[Rule], bool]) -> Bundle:
+    """The bundle where the conditions of allows hold, and of denies only those without one that `holds`."""
+    own = bundle.policies
+    rules = tuple(
+        replace(rule, condition=NO_CONDITION)
+        for rule in own.rules
+        if rule.effect == "allow" or (rule.condition == NO_CONDITION and holds(rule))
     )
+    policies = Policies(own.data_classes, own.purposes, own.conditions, rules)
+    return replace(bundle, policies=policies, engine=Engine(policies))
 
 
-def _counts(rule: Rule, team: str | None) -> bool:
-    """Whether a rule counts for such a token: a deny only where it holds whatever else the token says."""
-    if rule.effect == "allow":
-        return True
-    return rule.condition == NO_CONDITION and (rule.team == ANY or _lies_within(team, rule.team))
-
-
-def _asks(policies: Policies, rule: Rule, team: str | None) -> tuple[str, ...]:
-    condition = () if rule.condition == NO_CONDITION else (policies.conditions[rule.condition].text,)
-    is_in = rule.team == ANY or _lies_within(team, rule.team)
-    return condition if is_in else (f"a token that says {rule.team}", *condition)
+def _by_name(bundle: Bundle) -> Mapping[str, Rule]:
+    return {rule.name: rule for rule in bundle.policies.rules}
 
 
 def _lies_within(team: str | None, outer: str) -> bool:
     return team is not None and is_within(team, outer)
-
-
-def _widest(purposes: Iterable[str], bundle: Bundle) -> tuple[str, ...]:
-    """The purposes that lie within no other of them; `*` stands for every one that is known."""
-    named = {each for purpose in purposes for each in (purposes_within(bundle, ANY) if purpose == ANY else [purpose])}
-    return tuple(sorted(name for name in named if not any(name != other and is_within(name, other) for other in named)))
 
 
 def _teams(bundle: Bundle, dataset: Dataset) -> tuple[str, ...]:

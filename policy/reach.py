@@ -7,12 +7,14 @@ the budget is used.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from .bundle import Bundle
 from .decide import decide
 from .decision import Allow, Code
 from .errors import BadRows
-from .names import is_within
+from .names import ANY, ancestry, is_within
+from .policies import Policies
 from .rows import columns_of, parse
 from .taxonomy import OVERSIGHT, PURPOSES
 from .values import Dataset, DatasetScope, Grant, Pause, Principal, ReadRequest, Scope, Treatment
@@ -55,22 +57,38 @@ def reach(
     whole = replace(grant, scope=_without_rows(grant.scope), rows_used=0)
     purposes: dict[tuple[Reached, ...], list[str]] = {}
     rules: dict[tuple[Reached, ...], set[str]] = {}
-    for purpose in purposes_within(bundle, grant.scope.purpose):
-        asked = ReadRequest(dataset, scope.columns, purpose=purpose, grant=grant.id)
+    for alike in _purposes(bundle.policies, grant.scope.purpose, _named(described, pauses)):
+        asked = ReadRequest(dataset, scope.columns, purpose=alike[0], grant=grant.id)
         allowed = list(_allowed(asked, bundle, whole, principal, pauses, at))
         columns = tuple(
             Reached(c.column.name, c.column.data_class, c.treatment) for one in allowed for c in one.columns
         )
         if columns:
-            purposes.setdefault(columns, []).append(purpose)
+            purposes.setdefault(columns, []).extend(alike)
             rules.setdefault(columns, set()).update(name for one in allowed for name in one.rules)
-    return tuple(Opening(tuple(named), columns, tuple(sorted(rules[columns]))) for columns, named in purposes.items())
+    return tuple(
+        Opening(tuple(sorted(named)), columns, tuple(sorted(rules[columns]))) for columns, named in purposes.items()
+    )
 
 
-def purposes_within(bundle: Bundle, outer: str) -> tuple[str, ...]:
-    """Every purpose that the policies know and that lies within `outer`, the widest first."""
-    known = {*bundle.policies.purposes, *PURPOSES, OVERSIGHT}
-    return tuple(sorted(name for name in known if is_within(name, outer)))
+@lru_cache(maxsize=64)
+def _purposes(policies: Policies, outer: str, named: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """Every purpose that is known and lies within `outer`; together those that nothing that is named tells apart."""
+    known = sorted({*policies.purposes, *PURPOSES, OVERSIGHT})
+    named |= {rule.purpose for rule in policies.rules}
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for purpose in known:
+        if is_within(purpose, outer):
+            wider = tuple(name for name in ancestry(purpose) if name in named)
+            narrower = tuple(sorted(name for name in named if name != purpose and is_within(name, purpose)))
+            alike.setdefault((*wider, ANY, *narrower), []).append(purpose)
+    return tuple(map(tuple, alike.values()))
+
+
+def _named(dataset: Dataset, pauses: Sequence[Pause]) -> frozenset[str]:
+    """The purposes that decide about a read beside those of rules."""
+    paused = {pause.target for pause in pauses if pause.kind == "purpose"}
+    return frozenset(paused | {one.purpose for one in dataset.audience})
 
 
 def _allowed(

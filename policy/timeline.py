@@ -60,6 +60,7 @@ class _Times:
         asked = [one.bundle.policies.principal_attributes for one in past.bundles if one.bundle is not None]
         # Attributes that no condition asks of change nothing: a token that differs in them alone is no other.
         self._attributes = frozenset[str]().union(*asked)
+        self._pausing = [one for one in past.pauses if one.pause.kind != "dataset" or one.pause.target == dataset]
         self._imagined: dict[tuple[str, str | None], Imagined] = {}
         self._reached: dict[tuple[object, ...], Reach] = {}
         self._ruled_by: dict[tuple[object, ...], Mapping[str, Reach]] = {}
@@ -121,12 +122,15 @@ class _Times:
         bundle, pauses = self._bundle(at), self._pauses(at)
         if bundle is None:
             return {}
-        if (bundle.digest, pauses) not in self._ruled_by:
-            self._ruled_by[bundle.digest, pauses] = reach_by_rules(bundle, self._dataset, pauses, at)
-        return self._ruled_by[bundle.digest, pauses]
+        key = (bundle.digest, *((pause.kind, pause.target) for pause in pauses))
+        if key not in self._ruled_by:
+            self._ruled_by[key] = reach_by_rules(bundle, self._dataset, pauses, at)
+        return self._ruled_by[key]
 
     def _pauses(self, at: datetime) -> tuple[Pause, ...]:
-        return tuple(one.pause for one in self._past.pauses if one.holds(at))
+        """Those that could hold for the dataset: each once, whoever set it, and for whatever reason."""
+        holding = {(one.pause.kind, one.pause.target): one.pause for one in self._pausing if one.holds(at)}
+        return tuple(holding[key] for key in sorted(holding))
 
     def _bundle(self, at: datetime) -> Bundle | None:
         return next((life.bundle for life in reversed(self._past.bundles) if life.since <= at), None)
@@ -142,7 +146,7 @@ class _Times:
     def _intervals(self, moments: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
         """The pieces of [since, until) between these moments and the changes that concern everybody."""
         shared = [life.since for life in self._past.bundles]
-        shared += [moment for one in self._past.pauses for moment in (one.since, one.until) if moment is not None]
+        shared += [moment for one in self._pausing for moment in (one.since, one.until) if moment is not None]
         inside = {moment for moment in (*shared, *moments) if self._since < moment < self._until}
         return pairwise(sorted({self._since, *inside, self._until}))
 
@@ -160,7 +164,8 @@ class _Asked:
     @property
     def key(self) -> tuple[object, ...]:
         """The same for the same answer. The token by its text, for to Python 1 is True."""
-        return self.bundle.digest, self.grant.id, self.who, repr(self.token), self.pauses
+        pauses = tuple((pause.kind, pause.target) for pause in self.pauses)
+        return self.bundle.digest, self.grant.id, self.who, repr(self.token), pauses
 
 
 @dataclass(frozen=True, slots=True)

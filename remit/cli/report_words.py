@@ -61,7 +61,7 @@ def counted(employees: "Employees") -> str:
     """How many employees, and whether that is exact."""
     if employees.is_complete:
         return f"{employees.count:,}"
-    return f"at least {employees.count:,}" if employees.count else "unknown"
+    return f"{employees.count:,} known, not exactly" if employees.count else "unknown"
 
 
 def who_of(could: "CouldRead") -> str:
