@@ -167,10 +167,24 @@ def _seen(
         for moment in moments:
             found = _last_token(engine, sought.query(actor=name, kind="read", to=moment))
             lines |= {found.seq: found} if found else {}
+    return _sightings(line for _, line in sorted(lines.items()))
+
+
+def _sightings(lines: Iterable[Line]) -> Mapping[str, tuple[Sighting, ...]]:
+    """What tokens said, by name; of many that say the same, one after the other, the first and the last."""
     seen: dict[str, list[Sighting]] = {}
-    for _, line in sorted(lines.items()):
-        if (principal := principal_of(line.doc)) is not None:
-            seen.setdefault(principal.name, []).append(Sighting(at_of(line.doc), principal))
+    said: dict[str, list[str]] = {}
+    for line in lines:
+        if (told := line.doc["details"].get("principal")) is None:
+            continue
+        # By their text, for to Python 1 is True.
+        own, texts = seen.setdefault(line.doc["actor"], []), said.setdefault(line.doc["actor"], [])
+        text = f"{told} {line.doc.get('teams')}"
+        if texts[-2:] == [text, text]:
+            own[-1] = Sighting(at_of(line.doc), own[-1].principal)
+        else:
+            own.append(Sighting(at_of(line.doc), principal_of(line.doc)))
+            texts.append(text)
     return {name: tuple(sightings) for name, sightings in seen.items()}
 
 
@@ -188,10 +202,8 @@ def _last_token(engine: Engine, query: Query) -> Line | None:
     return next((line for line in every(engine, replace(query, limit=4)) if "principal" in line.doc["details"]), None)
 
 
-def principal_of(doc: Document) -> Principal | None:
-    """The principal as the token of an entry said; None where the entry does not tell."""
-    told = doc["details"].get("principal")
-    if not isinstance(told, Mapping):
-        return None
-    kind, attributes = told.get("kind", "person"), told.get("attributes", {})
-    return Principal(str(doc["actor"]), kind, tuple(doc.get("teams", ())), tuple(sorted(attributes.items())))
+def principal_of(doc: Document) -> Principal:
+    """The principal as the token of an entry said; only of an entry that tells."""
+    told = doc["details"]["principal"]
+    attributes = tuple(sorted(told.get("attributes", {}).items()))
+    return Principal(str(doc["actor"]), told.get("kind", "person"), tuple(doc.get("teams", ())), attributes)

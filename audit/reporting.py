@@ -31,7 +31,7 @@ from .report_values import (
 from .usage import WhoseOf, did_read, employees, own_lines, reads_of, tell_gaps, totals, tried
 
 LIMITS = (
-    "It is what the ledger says; whether the ledger is what was written says `remit audit verify`.",
+    "It is what the ledger says, found by its index; whether the ledger is what was written says `remit audit verify`.",
     "Whoever reads files or databases around Remit leaves no entry in it.",
     "Who was in a team is known from tokens that were shown; a token counts for an hour after it was last seen.",
     "Whether a budget was used up at a moment is not in the ledger: who could read is told as if none was.",

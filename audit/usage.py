@@ -59,7 +59,7 @@ class Read:
 
     @property
     def is_accounted(self) -> bool:
-        """Whether its end says of how many employees it got rows, exactly or `at_most`; of none there is nothing to say."""
+        """Whether its end says of how many employees it got rows, exactly or `at_most`; without rows it need not."""
         return self.rows == 0 or (self.end is not None and isinstance(self.end.doc["details"].get("subjects"), int))
 
     @property

@@ -4,6 +4,8 @@ Every interval is half-open, [since, until), in UTC. What always holds: where no
 whoever could read at a moment stands in exactly one interval of each of the grants that let them.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -60,7 +62,7 @@ class _Times:
         asked = [one.bundle.policies.principal_attributes for one in past.bundles if one.bundle is not None]
         # Attributes that no condition asks of change nothing: a token that differs in them alone is no other.
         self._attributes = frozenset[str]().union(*asked)
-        self._pausing = [one for one in past.pauses if one.pause.kind != "dataset" or one.pause.target == dataset]
+        self._everywhere = list(_everywhere(past, dataset))
         self._imagined: dict[tuple[str, str | None], Imagined] = {}
         self._reached: dict[tuple[object, ...], Reach] = {}
         self._ruled_by: dict[tuple[object, ...], Mapping[str, Reach]] = {}
@@ -70,9 +72,7 @@ class _Times:
         return tuple(could for grant in covering for who in self._holders(grant) for could in self._could(grant, who))
 
     def by_rules(self) -> tuple[ByRules, ...]:
-        steps: list[tuple[datetime, datetime, Mapping[str, Reach]]] = []
-        for start, end in self._intervals(()):
-            steps.append((start, end, self._ruled(start)))
+        steps = [(start, end, self._ruled(start)) for start, end in self._intervals((), self._since, self._until)]
         teams = sorted({team for *_, found in steps for team in found})
         return tuple(
             ByRules(start, end, team, found)
@@ -91,17 +91,17 @@ class _Times:
     def _could(self, grant: GrantLife, who: str | None) -> Iterator[Could]:
         runs = self._runs(who)
         moments = {*grant.moments, *(moment for run in runs for moment in (run.first, run.last + TOKEN_LIVES))}
-        steps = ((start, end, self._reach(grant, who, runs, start)) for start, end in self._intervals(moments))
+        first, last = max(self._since, grant.added, grant.scope.starts), min(self._until, grant.scope.ends)
+        intervals = self._intervals(moments, first, last) if first < last else ()
+        steps = ((start, end, self._reach(grant, who, runs, start)) for start, end in intervals)
         for start, end, found in merged(steps):
             yield Could(start, end, grant.id, who, bool(runs), found)
 
     def _reach(self, grant: GrantLife, who: str | None, runs: "Sequence[_Run]", at: datetime) -> Reach:
-        bundle, held = self._bundle(at), grant.at(at)
-        if bundle is None or held is None or held.status is not GrantStatus.ACTIVE:
+        here, held = self._here(at), grant.at(at)
+        if here.bundle is None or held is None or held.status is not GrantStatus.ACTIVE:
             return ()
-        if not held.scope.starts <= at < held.scope.ends:
-            return ()
-        asked = [_Asked(bundle, held, who, token, self._pauses(at)) for token in _shown(runs, at) or (None,)]
+        asked = [_Asked(here.bundle, held, who, token, here.pauses) for token in _shown(runs, at) or (None,)]
         return tuple(dict.fromkeys(opening for one in asked for opening in self._remembered(one, at)))
 
     def _remembered(self, asked: "_Asked", at: datetime) -> Reach:
@@ -119,21 +119,16 @@ class _Times:
         return self._imagined[bundle.digest, team].reach(self._dataset, grant, asked.pauses, at, name=asked.who)
 
     def _ruled(self, at: datetime) -> Mapping[str, Reach]:
-        bundle, pauses = self._bundle(at), self._pauses(at)
-        if bundle is None:
+        here = self._here(at)
+        if here.bundle is None:
             return {}
-        key = (bundle.digest, *((pause.kind, pause.target) for pause in pauses))
-        if key not in self._ruled_by:
-            self._ruled_by[key] = reach_by_rules(bundle, self._dataset, pauses, at)
-        return self._ruled_by[key]
+        if here.key not in self._ruled_by:
+            self._ruled_by[here.key] = reach_by_rules(here.bundle, self._dataset, here.pauses, at)
+        return self._ruled_by[here.key]
 
-    def _pauses(self, at: datetime) -> tuple[Pause, ...]:
-        """Those that could hold for the dataset: each once, whoever set it, and for whatever reason."""
-        holding = {(one.pause.kind, one.pause.target): one.pause for one in self._pausing if one.holds(at)}
-        return tuple(holding[key] for key in sorted(holding))
-
-    def _bundle(self, at: datetime) -> Bundle | None:
-        return next((life.bundle for life in reversed(self._past.bundles) if life.since <= at), None)
+    def _here(self, at: datetime) -> "_Here":
+        place = bisect_right(self._everywhere, at, key=lambda here: here.since)
+        return self._everywhere[place - 1] if place else _Here(at, None, ())
 
     def _runs(self, who: str | None) -> "tuple[_Run, ...]":
         seen = self._past.seen.get(who, ()) if who is not None else ()
@@ -143,12 +138,53 @@ class _Times:
         asked = tuple(pair for pair in principal.attributes if pair[0] in self._attributes)
         return replace(principal, attributes=asked)
 
-    def _intervals(self, moments: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
-        """The pieces of [since, until) between these moments and the changes that concern everybody."""
-        shared = [life.since for life in self._past.bundles]
-        shared += [moment for one in self._pausing for moment in (one.since, one.until) if moment is not None]
-        inside = {moment for moment in (*shared, *moments) if self._since < moment < self._until}
-        return pairwise(sorted({self._since, *inside, self._until}))
+    def _intervals(
+        self, moments: Iterable[datetime], first: datetime, last: datetime
+    ) -> Iterator[tuple[datetime, datetime]]:
+        """The pieces of [first, last) between these moments and the changes that concern everybody."""
+        low = bisect_right(self._everywhere, first, key=lambda here: here.since)
+        high = bisect_left(self._everywhere, last, key=lambda here: here.since)
+        inside = {moment for moment in moments if first < moment < last}
+        inside.update(here.since for here in self._everywhere[low:high])
+        return pairwise(sorted({first, *inside, last}))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Here:
+    """What concerned everybody from `since` on: the bundle, and the pauses, each once, whoever set it and why."""
+
+    since: datetime
+    bundle: Bundle | None
+    pauses: tuple[Pause, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same where nothing else was in force."""
+        return (self.bundle and self.bundle.digest, *((pause.kind, pause.target) for pause in self.pauses))
+
+
+def _everywhere(past: Past, dataset: str) -> Iterator[_Here]:
+    """Bundles and pauses together, cut where they change anything for the dataset; oldest first."""
+    bundles = {life.since: life.bundle for life in past.bundles}
+    changes: dict[datetime, list[tuple[int, Pause]]] = {}
+    for one in past.pauses:
+        if one.pause.kind != "dataset" or one.pause.target == dataset:
+            changes.setdefault(one.since, []).append((1, one.pause))
+            if one.until is not None:
+                changes.setdefault(one.until, []).append((-1, one.pause))
+    bundle: Bundle | None = None
+    holding: Counter[tuple[str, str]] = Counter()
+    pauses: dict[tuple[str, str], Pause] = {}
+    last: tuple[object, ...] | None = None
+    for moment in sorted({*bundles, *changes}):
+        bundle = bundles.get(moment, bundle)
+        for change, pause in changes.get(moment, ()):
+            pauses[pause.kind, pause.target] = pause
+            holding[pause.kind, pause.target] += change
+        here = _Here(moment, bundle, tuple(pauses[key] for key in sorted(holding) if holding[key] > 0))
+        if here.key != last:
+            yield here
+        last = here.key
 
 
 @dataclass(frozen=True, slots=True, eq=False)

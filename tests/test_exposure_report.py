@@ -13,6 +13,7 @@ import pytest
 from conftest import NUMBERS, made_database
 from service import HTTP, POLICIES, Service, serving
 
+from audit.notes import SIGNED, Signer
 from audit.postgres import Embedded
 
 HOUR = timedelta(hours=1)
@@ -254,15 +255,29 @@ def test_what_cannot_be_reported_is_refused_and_never_an_empty_report(
 def test_the_command_prints_words_json_and_a_page(told: Service) -> None:
     since = (datetime.now(UTC) - HOUR).isoformat()
     arguments = ("--dataset", "events", "--from", since, "--out", "report.html")
-    words = run(told, *arguments)
+    words = run(told, *arguments[:4])
     assert words.returncode == 0, words.stderr
     for said in ("WHO DID", "WHO COULD", "WHO TRIED", "2 principals made 4 reads and got 25 rows", "INCOMPLETE"):
         assert said in words.stdout
+    short = run(told, *arguments)
+    assert "2 principals made 4 reads" in short.stdout
+    assert "the page is in" in short.stderr
     page = (told.folder / "report.html").read_text()
     assert "<svg" in page
     assert (told.folder / "report.html").stat().st_mode & 0o777 == 0o600
     machine = run(told, *arguments[:4], "--json")
     assert json.loads(machine.stdout)["totals"]["rows"] == 25
+
+
+def test_a_key_that_did_not_sign_the_checkpoint_verifies_nothing(told: Service) -> None:
+    since, until = (datetime.now(UTC) - HOUR).isoformat(), datetime.now(UTC).isoformat()
+    arguments = ("--dataset", "events", "--from", since, "--to", until)
+    while not report(told, **{"from": since, "to": until})["checkpoint"]["size"]:
+        pass
+    (own,) = told.call("GET", "/v1/audit/keys", "sam").json()["items"]
+    assert f"signed by {own['vkey']}" in run(told, *arguments, "--key", own["vkey"]).stdout
+    other = run(told, *arguments, "--key", str(Signer.make(own["vkey"].partition("+")[0], SIGNED).verifier))
+    assert (other.returncode, "not_proven" in other.stderr) == (1, True)
 
 
 def test_a_command_without_a_time_or_with_a_page_of_no_name_asks_nothing(told: Service) -> None:

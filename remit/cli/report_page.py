@@ -30,10 +30,10 @@ svg text { font: 12px system-ui, sans-serif; fill: #1a1a1a }
 """
 
 
-def page_of(report: "ExposureReport") -> str:
-    """The whole page."""
+def page_of(report: "ExposureReport", verified: str = report_words.UNVERIFIED) -> str:
+    """The whole page; `verified` is what is known of its checkpoint."""
     title = f"Who could read {report.dataset}, and who did"
-    body = "\n".join(_section(section) for section in report_words.sections(report))
+    body = "\n".join(_section(section) for section in report_words.sections(report, verified))
     return f"""<!doctype html>
 <html lang="en">
 <head>

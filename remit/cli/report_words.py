@@ -22,8 +22,13 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def sections(report: "ExposureReport") -> Iterator[Section]:
-    """Everything that a report says, what matters most first."""
+SHORT = ("who did", "whose data it was", "who tried", "how far it can be relied on")
+"""What a person is told who has the whole in a page."""
+UNVERIFIED = "not verified here: `remit audit verify` recomputes the ledger, and --key says whether a key signed it"
+
+
+def sections(report: "ExposureReport", verified: str = UNVERIFIED) -> Iterator[Section]:
+    """Everything that a report says, what matters most first; `verified` is what is known of its checkpoint."""
     yield _did(report)
     yield _columns(report)
     yield _employees(report)
@@ -35,7 +40,7 @@ def sections(report: "ExposureReport") -> Iterator[Section]:
     if report.pauses:
         yield _pauses(report)
     yield _bundles(report)
-    yield _record(report)
+    yield _record(report, verified)
 
 
 def time_of(report: "ExposureReport") -> str:
@@ -209,25 +214,24 @@ def _bundles(report: "ExposureReport") -> Section:
     return Section("which rules were in force", (), ("from", "until", "bundle", "entry", "understood"), rows)
 
 
-def _record(report: "ExposureReport") -> Section:
+def _record(report: "ExposureReport", verified: str) -> Section:
     said = report.incomplete or ("nothing is known to be missing",)
     return Section(
         "how far it can be relied on",
         (
             *(f"INCOMPLETE: {what}" if report.incomplete else what for what in said),
             *report.limits,
-            _covered(report),
+            _covered(report, verified),
             f"made {moment(report.made_at)} for {report.made_by}, from the first {report.ledger_size:,} entries",
         ),
     )
 
 
-def _covered(report: "ExposureReport") -> str:
+def _covered(report: "ExposureReport", verified: str) -> str:
     cover = report.checkpoint
     if not cover.size:
         return f"no checkpoint covers entry {report.last_entry:,}, the last that was used, yet: ask again in a second"
-    root = f"{cover.size:,} entries of `{cover.origin}`, root {cover.root}"
-    return f"covered by the checkpoint over {root}; not verified here: `remit audit verify` does"
+    return f"covered by the checkpoint of {cover.size:,} entries of `{cover.origin}`, root {cover.root}; {verified}"
 
 
 def _numbers(entries: Sequence[int]) -> str:
