@@ -9,14 +9,14 @@ from sqlalchemy import Engine
 
 from policy.bundle import Bundle, past_bundle
 from policy.errors import MisreadAll
-from policy.lives import BundleLife, GrantLife, Past, PauseLife, Sighting
+from policy.lives import BundleLife, GrantLife, Past, PauseLife
 from policy.scopes import scope_from_json
-from policy.values import GrantStatus, Pause, Principal
+from policy.values import GrantStatus, Pause
 
 from .entries import Kind
+from .gathering import Document, Tokens, at_of
 from .trail import Line, Query, every
 
-Document = Mapping[str, Any]
 PAGE = 1_000
 STATUS = {
     Kind.GRANT_REVOKED: GrantStatus.REVOKED,
@@ -53,20 +53,16 @@ class Gaps:
         self.found[what] = None
 
 
-def at_of(doc: Document) -> datetime:
-    """When an entry was written."""
-    return datetime.fromisoformat(str(doc["at"]))
-
-
-def replay(engine: Engine, sought: Sought, own: Iterable[Line], gaps: Gaps) -> Past:
-    """What was in force; `own` are the dataset's entries of reads, which also say who was seen."""
+def replay(engine: Engine, sought: Sought, tokens: Tokens, gaps: Gaps) -> Past:
+    """What was in force; `tokens` are those that were shown for the dataset, to which others are added."""
     grants = tuple(_grants(every(engine, sought.query(kind="grant")), sought.dataset, gaps))
     current = tuple(grant for grant in grants if grant.scope.starts < sought.until and sought.since < grant.scope.ends)
+    _see(engine, sought, tokens, current, gaps)
     return Past(
         bundles=tuple(_bundles(engine, sought, gaps)),
         grants=current,
         pauses=tuple(_pauses(every(engine, sought.query(kind="pause")), gaps)),
-        seen=_seen(engine, sought, own, current, gaps),
+        seen=tokens.sightings(),
     )
 
 
@@ -152,40 +148,17 @@ def _pauses(lines: Iterable[Line], gaps: Gaps) -> Iterator[PauseLife]:
     return reversed(found)
 
 
-def _seen(
-    engine: Engine, sought: Sought, own: Iterable[Line], grants: Iterable[GrantLife], gaps: Gaps
-) -> Mapping[str, tuple[Sighting, ...]]:
-    """Who asked for the dataset, and whoever a grant may be for, as tokens said: each oldest first."""
-    lines = {line.seq: line for line in own}
+def _see(engine: Engine, sought: Sought, tokens: Tokens, grants: Iterable[GrantLife], gaps: Gaps) -> None:
+    """Look for whoever a grant may be for, beside those who asked for the dataset."""
     for team in sorted({grant.scope.team for grant in grants if grant.scope.team is not None}):
-        lines |= {line.seq: line for line in _of_team(engine, sought, team, gaps)}
-    names = {str(line.doc["actor"]) for line in lines.values() if "principal" in line.doc["details"]}
-    names |= {grant.scope.principal for grant in grants if grant.scope.principal is not None}
-    here = {str(line.doc["actor"]) for line in lines.values()}
-    for name in sorted(names):
-        moments = (sought.since,) if name in here else (sought.since, sought.until)
-        for moment in moments:
+        for line in _of_team(engine, sought, team, gaps):
+            tokens.take(line)
+    here = tokens.names
+    for name in sorted(here | {grant.scope.principal for grant in grants if grant.scope.principal is not None}):
+        for moment in (sought.since,) if name in here else (sought.since, sought.until):
             found = _last_token(engine, sought.query(actor=name, kind="read", to=moment))
-            lines |= {found.seq: found} if found else {}
-    return _sightings(line for _, line in sorted(lines.items()))
-
-
-def _sightings(lines: Iterable[Line]) -> Mapping[str, tuple[Sighting, ...]]:
-    """What tokens said, by name; of many that say the same, one after the other, the first and the last."""
-    seen: dict[str, list[Sighting]] = {}
-    said: dict[str, list[str]] = {}
-    for line in lines:
-        if (told := line.doc["details"].get("principal")) is None:
-            continue
-        # By their text, for to Python 1 is True.
-        own, texts = seen.setdefault(line.doc["actor"], []), said.setdefault(line.doc["actor"], [])
-        text = f"{told} {line.doc.get('teams')}"
-        if texts[-2:] == [text, text]:
-            own[-1] = Sighting(at_of(line.doc), own[-1].principal)
-        else:
-            own.append(Sighting(at_of(line.doc), principal_of(line.doc)))
-            texts.append(text)
-    return {name: tuple(sightings) for name, sightings in seen.items()}
+            if found is not None:
+                tokens.take(found)
 
 
 def _of_team(engine: Engine, sought: Sought, team: str, gaps: Gaps) -> Iterator[Line]:
@@ -200,10 +173,3 @@ def _of_team(engine: Engine, sought: Sought, team: str, gaps: Gaps) -> Iterator[
 def _last_token(engine: Engine, query: Query) -> Line | None:
     """The last entry that says what a token said; of the newest few, for a body that was not understood says it too."""
     return next((line for line in every(engine, replace(query, limit=4)) if "principal" in line.doc["details"]), None)
-
-
-def principal_of(doc: Document) -> Principal:
-    """The principal as the token of an entry said; only of an entry that tells."""
-    told = doc["details"]["principal"]
-    attributes = tuple(sorted(told.get("attributes", {}).items()))
-    return Principal(str(doc["actor"]), told.get("kind", "person"), tuple(doc.get("teams", ())), attributes)

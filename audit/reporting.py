@@ -14,8 +14,9 @@ from policy.timeline import Could, by_rules_alone, who_could
 from .cosignatures import Quorum
 from .entries import Kind
 from .errors import AuditError
+from .gathering import at_of
 from .notes import Checkpoint, Note, base64
-from .past import Gaps, Sought, at_of, replay, since_last_before
+from .past import Gaps, Sought, replay, since_last_before
 from .proving import NotCovered, checkpoint
 from .report_values import (
     Around,
@@ -28,7 +29,7 @@ from .report_values import (
     Paused,
     RulesAlone,
 )
-from .usage import WhoseOf, did_read, employees, own_lines, reads_of, tell_gaps, totals, tried
+from .usage import WhoseOf, did_read, employees, gather, reads_of, tell_gaps, totals, tried
 
 LIMITS = (
     "It is what the ledger says, found by its index; whether the ledger is what was written says `remit audit verify`.",
@@ -66,16 +67,16 @@ class Reporter:
     def report(self, sought: Sought, asked: Asked) -> ExposureReport:
         """Who could read, and who did. Raises `UnknownDataset`; faults are SQLAlchemy's or `NotReadable`."""
         gaps = Gaps()
-        own = own_lines(self.engine, sought)
-        past = replay(self.engine, sought, own, gaps)
-        if not own and not _may_be_named(sought.dataset, past.bundles):
+        gathered = gather(self.engine, sought, self.longest)
+        past = replay(self.engine, sought, gathered.tokens, gaps)
+        if not gathered.last and not _may_be_named(sought.dataset, past.bundles):
             raise UnknownDataset(f"no bundle and no read of that time names dataset `{sought.dataset}`")
-        reads = reads_of(self.engine, sought, own, self.longest)
+        reads = reads_of(gathered, sought.since)
         tell_gaps(reads, gaps)
         did = did_read(reads, sought, partial(_class_of, past.bundles, sought.dataset), self.whose)
-        refused = tried(own)
+        refused = tried(gathered)
         around = tuple(_around(self.engine, sought, past.bundles))
-        last = max((0, *_entries(past), *(line.seq for line in own), *(read.last.seq for read in reads)))
+        last = max((gathered.last, *_entries(past), *((read.end or read.begun).seq for read in reads)))
         return ExposureReport(
             dataset=sought.dataset,
             since=sought.since,

@@ -1,22 +1,19 @@
-"""Who did read a dataset in a time, and who tried: from the entries of reads, put together by person and grant."""
+"""Who did read a dataset in a time, and who tried: put together by person, grant and what they got."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Engine
 
 from .entries import Kind
-from .past import Document, Gaps, Sought, at_of
+from .gathering import MOST_ENTRIES, Begun, Ended, Gathered, Given, some
+from .past import Gaps, Sought
 from .report_values import BUCKETS, ColumnSeen, ColumnTotal, DidRead, Employees, Totals, Tried
-from .trail import Line, every, of_reads
+from .trail import every, of_reads
 
-ENDS = (Kind.READ_COMPLETED, Kind.READ_INTERRUPTED)
 FIRST = datetime.min.replace(tzinfo=UTC)
-MOST_ENTRIES = 10
-"""A line names its first and its last so many entries: the trail has all."""
 ClassOf = Callable[[str, str], str | None]
 """The data class of a column under the bundle of a digest."""
 
@@ -37,85 +34,74 @@ WhoseOf = Callable[[Sequence[str]], Known]
 class Read:
     """An authorised read, and its end where it has one."""
 
-    begin: Line
-    end: Line | None
-
-    @property
-    def id(self) -> str:
-        """The read's id."""
-        return str(self.begin.doc["read"])
+    id: str
+    begun: Begun
+    end: Ended | None
 
     @property
     def rows(self) -> int | None:
         """How many rows it got; None where nobody can say."""
-        rows = self.end.doc["details"].get("rows") if self.end else None
-        return rows if isinstance(rows, int) else None
-
-    @property
-    def limit(self) -> int | None:
-        """How many rows it could get at most; None where nothing was set."""
-        limit = self.begin.doc["details"].get("limit")
-        return limit if isinstance(limit, int) else None
+        return self.end.rows if self.end else None
 
     @property
     def is_accounted(self) -> bool:
         """Whether its end says of how many employees it got rows, exactly or `at_most`; without rows it need not."""
-        return self.rows == 0 or (self.end is not None and isinstance(self.end.doc["details"].get("subjects"), int))
+        return self.rows == 0 or (self.end is not None and self.end.subjects is not None)
 
     @property
     def is_exact(self) -> bool:
-        """Whether that is exact: a crash keeps those whose rows were about to leave."""
-        return self.is_accounted and not (self.end is not None and self.end.doc["details"].get("at_most"))
-
-    @property
-    def last(self) -> Line:
-        """Its last entry."""
-        return self.end or self.begin
+        """Whether it says exactly of how many."""
+        return self.is_accounted and self.end is not None and self.end.is_exact
 
 
-def own_lines(engine: Engine, sought: Sought) -> list[Line]:
-    """Every entry of reads of the dataset within the time, oldest first."""
-    return list(every(engine, sought.query(dataset=sought.dataset, kind="read", from_=sought.since)))[::-1]
+def gather(engine: Engine, sought: Sought, longest: timedelta) -> Gathered:
+    """The dataset's entries of reads within the time, and those that began before it and may have gone on into it.
 
-
-def reads_of(engine: Engine, sought: Sought, own: Iterable[Line], longest: timedelta) -> list[Read]:
-    """Every read that began within the time, or before it and went on into it; oldest first.
-
-    `longest` is how long a stream can run. An end within the time counts as having gone on until then.
+    `longest` is how long a stream can run.
     """
-    begun: dict[str, Line] = {}
-    ended: dict[str, Line] = {}
-    early = sought.query(
-        dataset=sought.dataset,
-        kind=Kind.READ_AUTHORIZED.value,
-        from_=_earlier(sought.since, longest),
-        to=sought.since,
-    )
-    for line in (*every(engine, early), *own):
-        _sort_in(line, begun, ended)
-    missing = [read for read in begun.keys() | ended.keys() if read not in begun or read not in ended]
-    for line in of_reads(engine, missing, sought.size + 1):
-        _sort_in(line, begun, ended)
-    reads = [Read(line, ended.get(read)) for read, line in begun.items()]
-    return sorted((read for read in reads if _touches(read, sought.since)), key=lambda read: read.begin.seq)
+    gathered = Gathered()
+    gathered.take(every(engine, sought.query(dataset=sought.dataset, kind="read", from_=sought.since)))
+    before = {"from_": _earlier(sought.since, longest), "to": sought.since}
+    early = sought.query(dataset=sought.dataset, kind=Kind.READ_AUTHORIZED.value, **before)
+    for line in every(engine, early):
+        gathered.take_read(line)
+    begun, ended = gathered.begun.keys(), gathered.ended.keys()
+    for line in of_reads(engine, list(begun ^ ended), sought.size + 1):
+        gathered.take_read(line)
+    return gathered
+
+
+def reads_of(gathered: Gathered, since: datetime) -> list[Read]:
+    """Every read that began within the time or went on into it, oldest first; an end counts as gone on until then."""
+    reads = (Read(id, begun, gathered.ended.get(id)) for id, begun in gathered.begun.items())
+    touching = (read for read in reads if read.end is None or read.end.at >= since)
+    return sorted(touching, key=lambda read: read.begun.seq)
 
 
 def did_read(reads: Iterable[Read], sought: Sought, class_of: ClassOf, whose: WhoseOf | None) -> tuple[DidRead, ...]:
     """The reads by who, grant, purpose, columns and filter, those with the most rows first."""
-    groups: dict[tuple[Any, ...], list[Read]] = {}
+    groups: dict[Given, list[Read]] = {}
     for read in reads:
-        groups.setdefault(_key(read.begin.doc, class_of), []).append(read)
-    lines = [_did(key, own, sought, whose) for key, own in groups.items()]
+        groups.setdefault(read.begun.given, []).append(read)
+    lines = [_did(given, own, sought, class_of, whose) for given, own in groups.items()]
     return tuple(sorted(lines, key=lambda line: (-line.rows, -line.reads, line.who, line.grant)))
 
 
-def tried(own: Iterable[Line]) -> tuple[Tried, ...]:
+def tried(gathered: Gathered) -> tuple[Tried, ...]:
     """The refused attempts by who and code, the most frequent first."""
-    groups: dict[tuple[str, str], list[Line]] = {}
-    for line in own:
-        if line.doc["kind"] == Kind.READ_REFUSED:
-            groups.setdefault((str(line.doc["actor"]), str(line.doc.get("code"))), []).append(line)
-    lines = [_tried(who, code, lines) for (who, code), lines in groups.items()]
+    lines = [
+        Tried(
+            who,
+            tuple(sorted(kept.teams)),
+            code,
+            len(kept.seqs),
+            min(kept.times),
+            max(kept.times),
+            tuple(sorted(kept.columns)),
+            some(kept.seqs),
+        )
+        for (who, code), kept in gathered.refused.items()
+    ]
     return tuple(sorted(lines, key=lambda line: (-line.times, line.who, line.code)))
 
 
@@ -154,7 +140,7 @@ def tell_gaps(reads: Sequence[Read], gaps: Gaps) -> None:
     """Say which reads nobody knows the end of."""
     open_ = [read for read in reads if read.rows is None]
     if open_:
-        which = ", ".join(str(read.begin.seq) for read in open_[:MOST_ENTRIES])
+        which = ", ".join(str(read.begun.seq) for read in open_[:MOST_ENTRIES])
         more = ", and more" if len(open_) > MOST_ENTRIES else ""
         gaps.add(f"{len(open_)} reads run on or were lost, so their rows are unknown (entries {which}{more})")
     unknown = sum(not read.is_accounted for read in reads)
@@ -169,78 +155,32 @@ def _earlier(moment: datetime, by: timedelta) -> datetime:
     return moment - by if moment - FIRST > by else FIRST
 
 
-def _sort_in(line: Line, begun: dict[str, Line], ended: dict[str, Line]) -> None:
-    kind, read = line.doc["kind"], line.doc.get("read")
-    if isinstance(read, str) and kind == Kind.READ_AUTHORIZED:
-        begun[read] = line
-    elif isinstance(read, str) and kind in ENDS:
-        ended[read] = line
-
-
-def _touches(read: Read, since: datetime) -> bool:
-    return read.end is None or at_of(read.end.doc) >= since
-
-
-def _key(doc: Document, class_of: ClassOf) -> tuple[Any, ...]:
-    details, digest = doc["details"], str(doc.get("digest"))
-    columns = tuple(
-        ColumnSeen(str(column["name"]), class_of(digest, str(column["name"])), str(column["treatment"]))
-        for column in details.get("columns", ())
-    )
-    return str(doc["actor"]), str(doc.get("grant")), str(doc.get("purpose")), columns, str(details.get("rows", ""))
-
-
-def _did(key: tuple[Any, ...], reads: Sequence[Read], sought: Sought, whose: WhoseOf | None) -> DidRead:
-    who, grant, purpose, columns, rows_filter = key
+def _did(given: Given, reads: Sequence[Read], sought: Sought, class_of: ClassOf, whose: WhoseOf | None) -> DidRead:
     unknown = [read for read in reads if read.rows is None]
     return DidRead(
-        who=who,
-        teams=_teams(read.begin.doc for read in reads),
-        grant=grant,
-        purpose=purpose,
-        columns=columns,
-        rows_filter=rows_filter,
+        who=given.who,
+        teams=tuple(sorted({team for read in reads for team in read.begun.teams})),
+        grant=given.grant,
+        purpose=given.purpose,
+        columns=tuple(ColumnSeen(name, class_of(given.digest, name), treatment) for name, treatment in given.columns),
+        rows_filter=given.rows_filter,
         reads=len(reads),
         rows=sum(read.rows or 0 for read in reads),
         without_end=len(unknown),
-        at_most=_sum(read.limit for read in unknown),
-        interrupted=sum(read.last.doc["kind"] == Kind.READ_INTERRUPTED for read in reads),
-        first=at_of(reads[0].begin.doc),
-        last=max(at_of(read.last.doc) for read in reads),
+        at_most=_sum(read.begun.limit for read in unknown),
+        interrupted=sum(read.end is not None and read.end.is_interrupted for read in reads),
+        first=reads[0].begun.at,
+        last=max(read.end.at if read.end else read.begun.at for read in reads),
         employees=employees(reads, whose),
-        parts=tuple(sorted(Counter(_part(at_of(read.begin.doc), sought) for read in reads).items())),
-        entries=_some(read.begin.seq for read in reads),
+        parts=tuple(sorted(Counter(_part(read.begun.at, sought) for read in reads).items())),
+        entries=some(read.begun.seq for read in reads),
     )
-
-
-def _tried(who: str, code: str, lines: Sequence[Line]) -> Tried:
-    columns = {str(name) for line in lines for name in line.doc["details"].get("columns", ())}
-    return Tried(
-        who,
-        _teams(line.doc for line in lines),
-        code,
-        len(lines),
-        at_of(lines[0].doc),
-        at_of(lines[-1].doc),
-        tuple(sorted(columns)),
-        _some(line.seq for line in lines),
-    )
-
-
-def _teams(docs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(sorted({str(team) for doc in docs for team in doc.get("teams", ())}))
 
 
 def _part(moment: datetime, sought: Sought) -> int:
     """Which of the equal parts of the time; what began before it stands in the first."""
     share = (moment - sought.since) / (sought.until - sought.since)
     return min(max(int(share * BUCKETS), 0), BUCKETS - 1)
-
-
-def _some(seqs: Iterable[int]) -> tuple[int, ...]:
-    every_one = tuple(seqs)
-    few = len(every_one) <= 2 * MOST_ENTRIES
-    return every_one if few else every_one[:MOST_ENTRIES] + every_one[-MOST_ENTRIES:]
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:

@@ -130,9 +130,17 @@ class _Times:
         place = bisect_right(self._everywhere, at, key=lambda here: here.since)
         return self._everywhere[place - 1] if place else _Here(at, None, ())
 
-    def _runs(self, who: str | None) -> "tuple[_Run, ...]":
+    def _runs(self, who: str | None) -> "list[_Run]":
         seen = self._past.seen.get(who, ()) if who is not None else ()
-        return tuple(_runs((one.at, self._relevant(one.principal)) for one in seen))
+        runs: list[_Run] = []
+        before: Principal | None = None
+        for one in seen:
+            if one.principal is before or (runs and repr(self._relevant(one.principal)) == repr(runs[-1].principal)):
+                runs[-1].last = one.at
+            else:
+                runs.append(_Run(one.at, one.at, self._relevant(one.principal)))
+            before = one.principal
+        return runs
 
     def _relevant(self, principal: Principal) -> Principal:
         asked = tuple(pair for pair in principal.attributes if pair[0] in self._attributes)
@@ -204,7 +212,7 @@ class _Asked:
         return self.bundle.digest, self.grant.id, self.who, repr(self.token), pauses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
     """Sightings that say the same, one after the other."""
 
@@ -225,16 +233,6 @@ def merged(steps: Iterable[tuple[datetime, datetime, Reach]]) -> Iterator[tuple[
         open_ = (start, end, found)
     if open_ is not None and open_[2]:
         yield open_
-
-
-def _runs(seen: Iterable[tuple[datetime, Principal]]) -> list[_Run]:
-    runs: list[_Run] = []
-    for at, principal in seen:
-        if runs and repr(runs[-1].principal) == repr(principal):
-            runs[-1] = replace(runs[-1], last=at)
-        else:
-            runs.append(_Run(at, at, principal))
-    return runs
 
 
 def _shown(runs: Sequence[_Run], at: datetime) -> tuple[Principal, ...]:
