@@ -40,6 +40,7 @@ class Kind(StrEnum):
     ALERT_RAISED = "alert.raised"
     ALERT_ACKNOWLEDGED = "alert.acknowledged"
     AUDIT_READ = "audit.read"
+    EXPOSURE_REPORTED = "exposure.reported"
     ACCESS_REFUSED = "access.refused"
     CHECKPOINT_REFUSED = "checkpoint.refused"
     KEY_ACTIVATED = "ledger.key_activated"

@@ -26,7 +26,13 @@ class Oversight:
         self._ledger = ledger
 
     def look(
-        self, principal: Principal, data_class: str, asked: Mapping[str, Json], *, action: Action = Action.READ
+        self,
+        principal: Principal,
+        data_class: str,
+        asked: Mapping[str, Json],
+        *,
+        action: Action = Action.READ,
+        kind: Kind = Kind.AUDIT_READ,
     ) -> Permitted | Refused:
         """May `principal` see things of `data_class`? `asked` says what is looked for, and stands in the entry."""
         for _ in range(ATTEMPTS):
@@ -34,7 +40,7 @@ class Oversight:
             if isinstance(permitted, Refused):
                 return permitted
             details: dict[str, Json] = {"asked": asked, "rules": list(permitted.rules)}
-            entry = _entry(Kind.AUDIT_READ, principal, data_class, permitted.bundle, details)
+            entry = _entry(kind, principal, data_class, permitted.bundle, details)
             try:
                 self._ledger.append(entry, epoch=permitted.epoch)
             except StaleEpoch:

@@ -16,7 +16,8 @@ from .files import File
 from .keys import Keys
 from .permit import Permit
 from .select import Given, Statement, count, select
-from .stores import Columns, Rows
+from .store_columns import Columns
+from .stores import Rows
 from .treatments import Pseudonyms
 
 BATCH_ROWS = 65_536

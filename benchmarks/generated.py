@@ -16,7 +16,8 @@ from audit.drafts import draft, stamp
 from audit.entries import Entry, Kind
 from audit.merkle import Frontier, leaf_hash
 
-from .entries import AUTHORIZED, DIGEST
+from .company import CATALOG, COLUMNS, DATASETS, DIGEST, POLICIES, PURPOSES, TEAMS
+from .entries import AUTHORIZED
 from .place import Place
 
 GATEWAY = "generated"
@@ -31,9 +32,9 @@ BEGIN = datetime(2025, 1, 1, 8, tzinfo=UTC)
 APART = timedelta(seconds=2)
 MOMENT = 64
 """Entries that share a time, as those of one commit do."""
-ACTORS, DATASETS, GRANTS = 400, 60, 256
-TEAMS = [f"{field}.{team}" for field in ("research", "product", "sales", "people") for team in "abcdefghij"]
-PURPOSES = [f"train_ai_system.p{n}" for n in range(10)] + ["analytics.reports", "analytics.quality.daily"]
+ACTORS, GRANTS = 400, 256
+GRANT_PIECES = 6
+"""Pieces for which grants live; then there are others."""
 CODES = ["no_grant", "expired", "beyond_columns", "no_rule", "denied_by_rule", "beyond_rows", "beyond_budget"]
 READ, ROWS = "r-" + 32 * "0", 9_876_543_210
 """What stands in a template for the id of a read and for a count of rows."""
@@ -151,14 +152,17 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
     refusals = [Template.of(_refusal(n)) for n in range(GRANTS)]
     looks = [Template.of(_look(n)) for n in range(8)]
     rare = [Template.of(entry) for entry in _rare(first)]
+    begins = [Template.of(entry) for entry in _begins(first)]
     running: list[tuple[Template, str]] = []
     for seq in range(first, first + count):
         at, read, left = stamp(time_of(seq)), f"r-{chance.getrandbits(128):032x}", first + count - seq
         turn = chance.random()
-        if running and (left <= len(running) or turn < len(running) / 64):
+        if begins:
+            template = begins.pop(0)
+        elif running and (left <= len(running) or turn < len(running) / 64):
             template, read = running.pop(chance.randrange(len(running)))
-        elif seq == 1 or turn > 1 - 1 / RARELY:
-            template = rare[0] if seq == 1 else chance.choice(rare)
+        elif turn > 1 - 1 / RARELY:
+            template = chance.choice(rare)
         elif left <= len(running) + 1 or turn > 0.95:
             template = chance.choice(looks if turn > 0.98 else refusals)
         else:
@@ -171,7 +175,7 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
 
 def _read(n: int, first: int) -> tuple[Template, Template]:
     """The two entries of a read under the `n`th grant of that time."""
-    actor = (first // PIECE * 31 + n * n) % ACTORS
+    actor = actor_of(n, first)
     entry = Entry(
         Kind.READ_AUTHORIZED,
         actor=f"person-{actor}",
@@ -193,7 +197,12 @@ def teams_of(actor: int) -> tuple[str, ...]:
 
 def grant_of(n: int, first: int) -> str:
     """The id of the `n`th grant at the time of entry `first`; each lives for about 100,000 entries."""
-    return f"g-20250101080000-{first // (6 * PIECE):06x}{n:04x}"
+    return f"g-20250101080000-{first // (GRANT_PIECES * PIECE):06x}{n:04x}"
+
+
+def actor_of(n: int, first: int) -> int:
+    """Whose the `n`th grant at the time of entry `first` is."""
+    return (first // (GRANT_PIECES * PIECE) * 31 + n * n) % ACTORS
 
 
 def _refusal(n: int) -> Entry:
@@ -225,14 +234,44 @@ def _look(n: int) -> Entry:
     )
 
 
+def _begins(first: int) -> Iterator[Entry]:
+    """What a ledger begins with, and the grants with which a time of grants does."""
+    if first == 1:
+        yield _rare(first)[0]
+    if first % (GRANT_PIECES * PIECE) == 1:
+        yield from (_granted(n, first) for n in range(GRANTS))
+
+
+def _granted(n: int, first: int) -> Entry:
+    actor = actor_of(n, first)
+    scope = {
+        "principal": f"person-{actor}",
+        "purpose": PURPOSES[actor % len(PURPOSES)],
+        "starts": stamp(time_of(first)),
+        "ends": stamp(time_of(first + GRANT_PIECES * PIECE)),
+        "justification": "it is needed",
+        "datasets": {f"dataset_{n % DATASETS}": {"columns": list(COLUMNS)}},
+    }
+    return Entry(
+        Kind.GRANT_ADDED,
+        "eve",
+        ("administration",),
+        grant=grant_of(n, first),
+        purpose=PURPOSES[actor % len(PURPOSES)],
+        digest=DIGEST,
+        details={"scope": scope},
+    )
+
+
 def _rare(first: int) -> Sequence[Entry]:
-    eve, added = ("administration",), {"scope": {"purpose": PURPOSES[0], "max_rows": 1_000}}
+    eve, bundle = ("administration",), {"policies": POLICIES, "catalog": CATALOG}
+    pause = {"pause": f"p-{first}", "what": "team", "target": "sales", "reason": "an incident"}
     return (
-        Entry(Kind.POLICY_ACTIVATED, "remit", digest=DIGEST, details={"policies": "", "catalog": ""}),
-        Entry(Kind.GRANT_ADDED, "eve", eve, grant=grant_of(0, first), purpose=PURPOSES[0], details=added),
+        Entry(Kind.POLICY_ACTIVATED, "remit", digest=DIGEST, details=bundle),
+        _granted(0, first),
         Entry(Kind.GRANT_REVOKED, "eve", eve, grant=f"g-{first}-revoked", purpose=PURPOSES[1], details={"why": "done"}),
         Entry(Kind.IDENTITY_REFUSED, "unknown", code="bad_token", details={"address": "192.0.2.1"}),
-        Entry(Kind.PAUSE_SET, "olga", ("on_call",), details={"kind": "team", "target": "sales"}),
+        Entry(Kind.PAUSE_SET, "olga", ("on_call",), details=pause),
         Entry(Kind.ALERT_RAISED, "remit", dataset="dataset_1", code="no_rule", details={"severity": "SEV4"}),
     )
 

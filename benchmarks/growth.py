@@ -38,10 +38,12 @@ from .generated import grow, time_of
 from .place import Place
 from .proofs import proving, sign_all
 from .questions import Asked, ask_all
+from .reports import reporting_seconds
 from .scale import Scale
 from .small_reads import client
 
 ROUNDS = 3
+REPORT = "an exposure report"
 ENDED, STARTED, ENDS = "2025-06-01T00:00:00Z", "2024-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 DATASET = """
 [datasets.more{n}]
@@ -185,10 +187,11 @@ def _entries(place: Place, extent: Extent, asked: list[Asked]) -> Iterator[Curve
             points["searching the trail", "the slowest question"].append((n, times[-1]))
             points["searching the trail", "the median question"].append((n, median(times)))
             points["proving an entry", "a proof, checked"].append((n, proving(database, n, extent.times)))
+            points[REPORT, "of all the time"].append((n, reporting_seconds(database, n)))
             asked[:] = answered
     finally:
         for (panel, label), along in points.items():
-            yield Curve(panel, label, "entries", "ms", tuple(along))
+            yield Curve(panel, label, "entries", "s" if panel == REPORT else "ms", tuple(along))
 
 
 def writing(database: Database, bundle: Bundle, entries: int, times: int) -> tuple[float, float]:

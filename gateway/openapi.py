@@ -22,6 +22,7 @@ from .operations import Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
 from .proofs import Consistency, Keys
 from .reads import CheckAnswer
+from .reports import Exposure
 from .shapes import (
     AlertPage,
     AlertShape,
@@ -99,6 +100,7 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/audit/proof/{seq}": Call(PROVEN, media=(PLAIN,)),
     "GET /v1/audit/consistency": Call(PROVEN, Consistency),
     "GET /v1/audit/keys": Call(PROVEN, Keys),
+    "GET /v1/reports/exposure": Call((*RULED, "not_found", "unknown_dataset"), Exposure),
     "GET /v1/alerts": Call(RULED, AlertPage),
     "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertShape),
     "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertShape),

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -24,6 +24,7 @@ _LEDGER_KEYS = TypeAdapter(LedgerKeys)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
 _ENTRIES = TypeAdapter(Page[Line])
+_EXPOSURE = TypeAdapter(dict[str, Any])
 _WHOAMI = TypeAdapter(Whoami)
 
 
@@ -187,6 +188,22 @@ class Client:
     def ledger_keys(self) -> LedgerKeys:
         """The ledger's name and public keys, as the gateway tells them: compare them over another channel."""
         return self._connection.get("/v1/audit/keys", _LEDGER_KEYS)
+
+    def exposure(
+        self,
+        dataset: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        alert: int | str | None = None,
+    ) -> dict[str, Any]:
+        """Who could read a dataset from `since` until `until` (now, where left out), and who did: the report as JSON.
+
+        With `alert` it is that alert's dataset, from a day before its first entry, where they are left out.
+        """
+        times = {"from": _instant(since, "since"), "to": _instant(until, "until")}
+        asked = {"dataset": dataset, "alert": None if alert is None else str(alert), **times}
+        return self._connection.get("/v1/reports/exposure", _EXPOSURE, **asked)
 
     def alerts(self) -> Iterator[Alert]:
         """Every alert, newest first."""

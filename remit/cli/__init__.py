@@ -24,6 +24,7 @@ from . import (
     login,
     policy,
     reads,
+    report,
     requests,
     restore,
     running,
@@ -55,6 +56,7 @@ app.add_typer(requests.commands, name="requests")
 app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
+app.add_typer(report.commands, name="report")
 app.add_typer(running.database, name="database")
 app.add_typer(witness.commands, name="witness")
 app.command()(completion.completion)

@@ -72,6 +72,11 @@ ACTS = (
     Act("olga", "She takes it on.", ("alerts", "ack", "1", "--why", "talking with Ana")),
     Act("sam", "Sam, from security, reads the trail. His looking is in it too.", ("audit", "tail", "--limit", "8")),
     Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
+    Act(
+        "sam",
+        "Who could have read those keys, who did, who tried: one page, for whoever asks within the hour.",
+        ("report", "exposure", "--alert", "1", "--out", "report.html"),
+    ),
 )
 
 KEPT = """The service goes on at {gateway}. Try it as ana, mia, pia, olga, sam or eve:
