@@ -32,6 +32,10 @@ RIGHTS = {
     "pauses": "SELECT, INSERT, UPDATE, DELETE",
     "alerts": "SELECT, INSERT, UPDATE",
     "alert_cursor": "SELECT, UPDATE",
+    "alert_steps": "SELECT, INSERT",
+    "hold_checks": "SELECT, INSERT, UPDATE, DELETE",
+    "hold_run": "SELECT, UPDATE",
+    "bundle_acceptances": "SELECT, INSERT, UPDATE, DELETE",
     "bundle_in_force": "SELECT, UPDATE",
     "alembic_version": "SELECT",
 }

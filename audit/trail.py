@@ -1,6 +1,6 @@
 """Search the ledger, newest first, and read on from an entry. What is searched is what was hashed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +121,12 @@ def after(engine: Engine, seq: int, limit: int) -> list[Line]:
     bounds = {"after": seq, "before": AFTER_EVERYTHING, "n": limit}
     with engine.connect() as connection:
         return list(_lines(connection, STRETCH.format(conditions="", way="ASC"), bounds))
+
+
+def named(engine: Engine, seqs: Sequence[int]) -> list[Line]:
+    """The entries with these numbers, newest first; those that there are. Faults are SQLAlchemy's."""
+    with engine.connect() as connection:
+        return list(_lines(connection, NAMED.format(conditions=""), {"seqs": list(seqs)}))
 
 
 def _whole(connection: Connection, sought: _Sought) -> Page:

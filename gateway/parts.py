@@ -11,10 +11,14 @@ from audit.checkpointer import Checkpointer
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.witnessing import Witnessing
+from authz.alone import Alone
+from authz.containment import Containment
 from authz.control import Control, Watch
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.hold_runs import HoldRuns
+from authz.holds import Holds
 from authz.identity import Identity
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
@@ -49,6 +53,10 @@ class Parts:
     identity: Identity
     refused_tokens: RefusedTokens
     alerts: Alerts
+    holds: Holds
+    hold_runs: HoldRuns
+    containment: Containment
+    alone: Alone
     follower: Follower
     checkpointer: Checkpointer
     witnessing: Witnessing
@@ -74,5 +82,6 @@ class Parts:
     def reload(self, actor: str) -> str:
         """Put the files in force as they are now; gives the digest. Raises as `Control.reload` does."""
         bundle = self.control.reload(actor=actor)
+        self.hold_runs.hurry()
         report_stores(self.ledger, bundle, self.settings.catalog.parent)
         return bundle.digest

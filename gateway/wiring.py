@@ -22,12 +22,18 @@ from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.signals import Alert
 from audit.witnessing import Witnessing
+from authz.alone import Alone
 from authz.bundles import BundleStore
+from authz.containment import Containment
 from authz.control import Control, Watch
 from authz.endings import Endings
+from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.hold_runs import HoldRuns
+from authz.holds import Holds
 from authz.identity import Identity
 from authz.issuer import BadIssuer
 from authz.keys import Keys
@@ -59,7 +65,7 @@ def utc_now() -> datetime:
 def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
     """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
 
-    Raises `BadSetting`, `MisreadAll` (files), `DatabaseUnfit` or `KeysUnfit` where it must not start.
+    Raises `BadSetting`, `MisreadAll` (files), `BundleHeld`, `DatabaseUnfit` or `KeysUnfit` where it must not start.
     """
     identity = _identity(settings)
     bundle = _load(settings)
@@ -82,6 +88,8 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.callback(parts.streams.stop)
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
+        stack.enter_context(_every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))
+        stack.enter_context(_every_few_seconds(parts.alone.look))
         yield parts
 
 
@@ -98,9 +106,13 @@ def _parts(
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
     grants = GrantStore(engine, ledger)
-    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
+    holds = Holds(engine, grants)
+    gate = Gate(engine, ledger, holds, pauses, clock)
+    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle, gate)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
+    containment = Containment(engine, ledger, alerts=alerts, grants=grants, pauses=pauses, holds=holds, clock=clock)
+    alone = Alone(alerts, containment, control, worst=settings.contain, clock=clock)
     return Parts(
         settings=settings,
         engine=engine,
@@ -117,7 +129,11 @@ def _parts(
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
-        follower=Follower(engine, alerts, delivery.send),
+        holds=holds,
+        hold_runs=HoldRuns(engine, ledger, holds, clock),
+        containment=containment,
+        alone=alone,
+        follower=Follower(engine, alerts, partial(_tell, delivery, alone)),
         checkpointer=Checkpointer(
             engine, ledger, key=settings.ledger_key, home=settings.home, name=settings.ledger_name
         ),
@@ -125,6 +141,11 @@ def _parts(
         metrics=Metrics(),
         clock=clock,
     )
+
+
+def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
+    delivery.send(alert)
+    alone.look()
 
 
 def _delivery(settings: Settings) -> Delivery:

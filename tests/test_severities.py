@@ -60,7 +60,10 @@ def test_a_sensitivity_that_is_not_said_counts_as_critical(details: object) -> N
     assert severity_of(refusal(details=details)) is Severity.SEV3
 
 
-TOLD = {Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND}
+TOLD = {
+    *(Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND),
+    *(Kind.HOLD_OPENED, Kind.HOLD_WOULD_OPEN, Kind.AUDIENCE_EXCEEDED),
+}
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - TOLD))

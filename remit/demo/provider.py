@@ -46,6 +46,7 @@ PEOPLE: Mapping[str, Person] = {
     "ana": Person(("research.ml",), {"privacy_training": "current", "region": "eu"}),
     "sam": Person(("security",)),
     "olga": Person(("on_call",)),
+    "otto": Person(("on_call",)),
     "eve": Person(("administration",)),
 }
 """Who is in the demo's story."""
