@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, proofs, scans, small_reads, verify
+from . import appends, decisions, growth, holds, proofs, scans, small_reads, verify
 from .contest import Contest, compare
 from .gateways import gateway
 from .machine import load, machine
@@ -72,6 +72,7 @@ def contests(where: Place, scale: Scale) -> Iterator[Contest]:
         yield from small_reads.contests(where, service, scale)
     yield from verify.contests(where, scale)
     yield from proofs.contests(where, scale)
+    yield from holds.contests(where, scale)
 
 
 if __name__ == "__main__":

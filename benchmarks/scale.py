@@ -19,6 +19,7 @@ class Scale:
     scans: int
     entries: int
     leaves: int
+    holds: int
 
 
 FULL = Scale(
@@ -34,6 +35,7 @@ FULL = Scale(
     scans=3,
     entries=300_000,
     leaves=10_000_000,
+    holds=1_000,
 )
 TINY = Scale(
     rounds=2,
@@ -48,4 +50,5 @@ TINY = Scale(
     scans=1,
     entries=2_000,
     leaves=70_000,
+    holds=20,
 )

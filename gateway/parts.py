@@ -28,6 +28,7 @@ from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.stream import GovernedStream
 
+from .audiences import report_audiences
 from .metrics import Metrics
 from .settings import Settings
 from .stores import report_stores
@@ -84,4 +85,5 @@ class Parts:
         bundle = self.control.reload(actor=actor)
         self.hold_runs.hurry()
         report_stores(self.ledger, bundle, self.settings.catalog.parent)
+        report_audiences(self.ledger, bundle)
         return bundle.digest

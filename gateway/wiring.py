@@ -45,6 +45,7 @@ from authz.refused_tokens import RefusedTokens
 from authz.stores import look
 from policy.bundle import Bundle, load_bundle
 
+from .audiences import report_audiences
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
@@ -81,6 +82,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
+        report_audiences(ledger, bundle)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
         for part in (parts.endings, parts.follower, parts.checkpointer, parts.witnessing, parts.watch):
