@@ -18,7 +18,7 @@ from audit.entries import Entry
 from audit.ledger import Ledger
 from audit.severities import Document
 from audit.signals import Alert
-from audit.states import Event
+from audit.states import Event, State
 from audit.steps import Doing, step
 from audit.trail import named
 from policy.bundle import Bundle
@@ -74,8 +74,13 @@ class Containment:
         """The documents that an alert rests on, oldest first."""
         return [line.doc for line in reversed(named(self._engine, alert.evidence.entries))]
 
-    def contain(self, alert: Alert, measure: Measure, *, by: Principal, why: str, under: Permitted) -> bool:
-        """Do `measure` about `alert`, mark it contained and keep what must stay closed; False where it is over."""
+    def contain(
+        self, alert: Alert, measure: Measure, *, by: Principal, why: str, under: Permitted, again: bool = True
+    ) -> bool:
+        """Do `measure` about `alert`, mark it contained and keep what must stay closed; False where it is over.
+
+        Also false, without `again`, where it is contained by now: people may do more, a gateway does it once.
+        """
         at = self._clock()
         in_force = self._pauses.in_force()
         reason = f"alert {alert.id}: {why}"
@@ -89,6 +94,8 @@ class Containment:
 
         def work(connection: Connection) -> Sequence[Entry]:
             now = held(connection, alert.id)
+            if now is not None and now.state == State.CONTAINED and not again:
+                return []
             details = {"what": measure.kind, "target": measure.target}
             doing = Doing(Event.CONTAINED, by.name, why, at, by.teams, details)
             contained = step(connection, now, doing) if now else None

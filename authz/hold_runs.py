@@ -3,24 +3,27 @@
 What changes is an entry at once, and one each hour says how often it was asked; none of them delivers any data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, Engine, text
 
+from audit.alerts import WRITER
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
 from policy.holding import Ways
 
 from .control import State
-from .holds import GATEWAY, Check, Holds, by_way, put_ways, told
+from .holds import Check, Holds, by_way, put_ways, told
 
 log = structlog.get_logger()
 
 HOLDING = 7237124811
 """The advisory lock of whoever runs the checks; any number, as long as it stays."""
-IS_FREE = text("SELECT pg_try_advisory_xact_lock(:key)")
+TAKE = text("SELECT pg_try_advisory_lock(:key)")
+LEAVE = text("SELECT pg_advisory_unlock(:key)")
 DUE = text("SELECT now() - at >= interval '1 minute', now() - said_at >= interval '1 hour', runs FROM hold_run")
 RAN = text("UPDATE hold_run SET at = now(), runs = runs + 1")
 SAID = text("UPDATE hold_run SET at = now(), said_at = now(), runs = 0")
@@ -42,8 +45,8 @@ class HoldRuns:
 
     def run(self, state: Callable[[], State]) -> bool:
         """Ask every check under `state`, if a minute has passed since anybody did, or it is urgent; whether it was."""
-        with self._engine.begin() as turn:
-            if not turn.execute(IS_FREE, {"key": HOLDING}).scalar_one():
+        with self._turn() as turn:
+            if turn is None:
                 return False
             is_due, is_to_say, runs = turn.execute(DUE).one()
             if not (is_due or self._is_urgent):
@@ -54,6 +57,18 @@ class HoldRuns:
                 self._ledger.append(_summary(checks, runs + 1))
             turn.execute(SAID if is_to_say and checks else RAN)
         return True
+
+    @contextmanager
+    def _turn(self) -> Iterator[Connection | None]:
+        """A session that alone may run the checks, in no transaction: it may take long. None while another has it."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+            if not session.execute(TAKE, {"key": HOLDING}).scalar_one():
+                yield None
+                return
+            try:
+                yield session
+            finally:
+                session.execute(LEAVE, {"key": HOLDING})
 
     def _ask(self, state: State) -> list[tuple[Check, Ways]]:
         """Every check with what is open of it; what has changed is recorded with it, all or nothing."""
@@ -87,7 +102,7 @@ def _only(ways: Ways, other: Ways) -> Ways:
 def _summary(found: Sequence[tuple[Check, Ways]], runs: int) -> Entry:
     return Entry(
         Kind.HOLD_CHECKED,
-        GATEWAY,
+        WRITER,
         details={
             "runs": runs,
             "checks": len(found),

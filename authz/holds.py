@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
+from audit.alerts import WRITER
 from audit.entries import Entry, Json, Kind
 from audit.severities import BY_RULES, WHOLE
 from audit.signals import Alert
@@ -19,8 +20,6 @@ from policy.values import Grant, Pause
 from .accesses import access_from_json, access_to_json
 from .grants import GrantStore
 
-GATEWAY = "remit"
-"""The actor of what hold checks write: nobody in person."""
 MOST_TOLD = 20
 """Accesses that one entry names; it says how many there are in all."""
 
@@ -58,18 +57,25 @@ class Holds:
     def ask(self, checks: Sequence[Check], bundle: Bundle, pauses: Sequence[Pause], at: datetime) -> tuple[Ways, ...]:
         """For each check which of the ways that count are open under `bundle`, `pauses` and the grants of now."""
         pool = self.pool(check.held.access for check in checks)
-        return tuple(
-            _counted(check.held, ways(check.held.access, Force(bundle, pool.of(check.held.access), pauses, at)))
-            for check in checks
-        )
+        told: dict[object, Ways] = {}
+        found = []
+        for check in checks:
+            access = check.held.access
+            # Alerts of one dataset have most of their outsiders in common; 1 is not `true`, as everywhere.
+            same = access, tuple([value.__class__ for _, value in access.principal.attributes])
+            if same not in told:
+                told[same] = ways(access, Force(bundle, pool.of(access), pauses, at))
+            found.append(_counted(check.held, told[same]))
+        return tuple(found)
 
     def made(
         self, accesses: Sequence[Access], bundle: Bundle, pauses: Sequence[Pause], at: datetime, suspended: str | None
     ) -> tuple[Held, ...]:
-        """What must stay refused of `accesses`, and of ten outsiders like the first of them.
+        """What must stay refused of `accesses` to datasets that there are, and of ten outsiders like the first of them.
 
         `suspended` is a grant that is about to be: it counts as such already.
         """
+        accesses = [access for access in accesses if access.request.dataset in bundle.catalog.datasets]
         others = outsiders(accesses[0], bundle) if accesses else ()
         pool = self.pool([*accesses, *others])
         found = []
@@ -95,7 +101,7 @@ def put(connection: Connection, alert: Alert, helds: Sequence[Held]) -> Entry:
         connection.execute(insert(HOLD_CHECKS), [_row(alert.id, number, each) for number, each in enumerate(helds, 1)])
     return Entry(
         Kind.HOLD_STORED,
-        GATEWAY,
+        WRITER,
         dataset=alert.dataset,
         grant=alert.grant,
         code=alert.code,
@@ -124,7 +130,7 @@ def told(kind: Kind, alert: int, path: str, checks: Sequence[Check], **more: Jso
     details: dict[str, Json] = {"alert": alert, "path": path, "accesses": accesses, "in_all": len(checks)}
     details["asked"] = "; ".join(sentence(check.held.access) for check in checks[:3])
     details["declared"] = f"nothing: alert {alert} closed it"
-    return Entry(kind, GATEWAY, dataset=checks[0].dataset, details={**details, **more})
+    return Entry(kind, WRITER, dataset=checks[0].dataset, details={**details, **more})
 
 
 def sentence(access: Access) -> str:

@@ -91,7 +91,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
         stack.enter_context(_every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))
-        stack.enter_context(_every_few_seconds(parts.alone.look))
+        stack.enter_context(_every_few_seconds(parts.alone.look, parts.alone.hurry))
         yield parts
 
 
@@ -147,7 +147,7 @@ def _parts(
 
 def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
     delivery.send(alert)
-    alone.look()
+    alone.hurry.set()
 
 
 def _delivery(settings: Settings) -> Delivery:
@@ -213,12 +213,16 @@ def _count(known: int | None) -> float:
 
 
 @contextmanager
-def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
-    """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
-    stopping = threading.Event()
+def _every_few_seconds(work: Callable[[], object], hurry: threading.Event | None = None) -> Iterator[None]:
+    """Does `work` in a thread until the end of the `with`, and at once when `hurry` is set; faults are logged."""
+    stopping, wake = threading.Event(), hurry or threading.Event()
 
     def run() -> None:
-        while not stopping.wait(EVERY):
+        while not stopping.is_set():
+            wake.wait(EVERY)
+            wake.clear()
+            if stopping.is_set():
+                return
             try:
                 work()
             except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next
@@ -230,4 +234,5 @@ def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         stopping.set()
+        wake.set()
         thread.join()

@@ -15,7 +15,7 @@ from .bundle import Bundle
 from .names import ANY, ancestry, is_within
 from .rules import Rule
 from .values import Action, Column, Dataset, Principal, Treatment
-from .witnesses import witnesses
+from .witnesses import denying, witnesses
 
 MOST = 20
 """Teams and purposes that are named for one dataset: more of them are no more news."""
@@ -40,12 +40,15 @@ def beyond_audience(bundle: Bundle) -> Iterator[tuple[Dataset, tuple[Beyond, ...
     for rule in bundle.policies.rules:
         if _shows(rule):
             by_class.setdefault(rule.data_class, []).append(rule)
+    denies = denying(bundle.policies)
     for dataset in bundle.catalog.datasets.values():
-        if found := tuple(islice(_beyond(dataset, by_class, bundle), MOST)):
+        if found := tuple(islice(_beyond(dataset, by_class, bundle, denies), MOST)):
             yield dataset, found
 
 
-def _beyond(dataset: Dataset, by_class: dict[str, list[Rule]], bundle: Bundle) -> Iterator[Beyond]:
+def _beyond(
+    dataset: Dataset, by_class: dict[str, list[Rule]], bundle: Bundle, denies: Sequence[str]
+) -> Iterator[Beyond]:
     columns = [one for one in dataset.columns.values() if not bundle.policies.is_identifier(one.data_class)]
     classes = {outer for one in columns for outer in (*ancestry(one.data_class), ANY)}
     seen = set()
@@ -53,16 +56,18 @@ def _beyond(dataset: Dataset, by_class: dict[str, list[Rule]], bundle: Bundle) -
         for purpose in _purposes(rule, bundle):
             pair = rule.team, purpose
             if pair not in seen and not _is_declared(dataset, *pair):
-                beyond = _let_in(rule, purpose, dataset, columns, bundle)
+                beyond = _let_in(rule, purpose, dataset, columns, bundle, denies)
                 if beyond is not None:
                     seen.add(pair)
                     yield beyond
 
 
-def _let_in(rule: Rule, purpose: str, dataset: Dataset, columns: Sequence[Column], bundle: Bundle) -> Beyond | None:
+def _let_in(
+    rule: Rule, purpose: str, dataset: Dataset, columns: Sequence[Column], bundle: Bundle, denies: Sequence[str]
+) -> Beyond | None:
     """Somebody of the rule's team whom the rules, all of them, let in; None where there is nobody."""
     teams = (ANYBODYS,) if rule.team == ANY else (rule.team,)
-    for who in witnesses(rule, teams, dataset, bundle.policies):
+    for who in witnesses(rule, teams, dataset, bundle.policies, denies):
         open_to = dict(_open(who, purpose, dataset, columns, bundle))
         if open_to:
             rules = tuple(dict.fromkeys(name for names in open_to.values() for name in names))

@@ -3,7 +3,7 @@
 What conditions compare an attribute with is all that can matter of it: each such value, one just beside it, and none.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
 from .conditions import Among, Compared, Condition, Constant, Expression, Flag, Joined, Named, Not
@@ -16,22 +16,22 @@ MOST = 4_096
 """People who are tried for one rule and one dataset; where none of them meets its condition, it lets nobody in."""
 
 
-def witnesses(rule: Rule, teams: tuple[str, ...], dataset: Dataset, policies: Policies) -> Iterator[Principal]:
-    """People of `teams` for whom the condition of `rule` holds, who differ in what this rule and the denies ask for."""
-    conditions = [policies.conditions[name] for name in _conditions(rule, policies)]
-    values = _values(conditions, dataset)
-    tried = islice(product(*values.values()), MOST)
-    for chosen in tried:
+def witnesses(
+    rule: Rule, teams: tuple[str, ...], dataset: Dataset, policies: Policies, denying: Sequence[str]
+) -> Iterator[Principal]:
+    """People of `teams` for whom the condition of `rule` holds, who differ in what it and those of denies ask for."""
+    named = dict.fromkeys([rule.condition, *denying])
+    values = _values([policies.conditions[name] for name in named if name != NO_CONDITION], dataset)
+    for chosen in islice(product(*values.values()), MOST):
         who = _person(dict(zip(values, chosen, strict=True)), teams)
         if policies.tell(rule.condition, who, dataset).value:
             yield who
 
 
-def _conditions(rule: Rule, policies: Policies) -> list[str]:
-    """The rule's own, and those of every deny that could take back what it allows."""
-    denies = (other for other in policies.rules if other.effect == "deny" and other.action is Action.READ)
-    named = dict.fromkeys([rule.condition, *(other.condition for other in denies)])
-    return [name for name in named if name != NO_CONDITION]
+def denying(policies: Policies) -> tuple[str, ...]:
+    """The conditions of every deny that could take back what an allow gives, each once."""
+    denies = (rule for rule in policies.rules if rule.effect == "deny" and rule.action is Action.READ)
+    return tuple(dict.fromkeys(rule.condition for rule in denies))
 
 
 def _values(conditions: Iterable[Condition], dataset: Dataset) -> Mapping[str, tuple[Attribute | None, ...]]:

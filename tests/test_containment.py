@@ -21,10 +21,27 @@ WIDER = "keys_clear = research.ml, train_ai_system, user.content.screen, read, t
 
 @pytest.fixture
 def own(server: Embedded, folder: Path) -> Iterator[Service]:
-    """A gateway of the test's own, whose alerts, pauses and files it changes."""
+    """A gateway of the test's own, whose files it changes."""
     place = Path(tempfile.mkdtemp(dir=folder))
     with made_database(server, f"test_{next(NUMBERS)}") as made, serving(place, made.url()) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def running(server: Embedded, folder: Path) -> Iterator[Service]:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    with made_database(server, f"test_{next(NUMBERS)}") as made, serving(place, made.url()) as shared:
+        yield shared
+
+
+@pytest.fixture
+def shared(running: Service) -> Iterator[Service]:
+    """One gateway for the tests that leave its files alone; what they pause is lifted."""
+    yield running
+    for pause in running.call("GET", "/v1/pauses", "olga").json()["items"]:
+        for who in ("olga", "oda"):
+            post(running, f"/v1/pauses/{pause['id']}:lift", who)
+    assert running.call("GET", "/v1/pauses", "olga").json()["items"] == []
 
 
 def found(look: Callable[[], Any]) -> Any:
@@ -64,25 +81,25 @@ def excess(service: Service, **scope: Any) -> dict[str, Any]:
     return alert_of(service, grant=grant)
 
 
-def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(own: Service) -> None:
-    alert = excess(own)
-    contained = done(own, f"/v1/alerts/{alert['id']}:contain")
+def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(shared: Service) -> None:
+    alert = excess(shared)
+    contained = done(shared, f"/v1/alerts/{alert['id']}:contain")
     assert (contained["state"], contained["owner"]) == ("contained", "collection.mci")
     assert [(step["event"], step["by"], step["why"]) for step in contained["history"]] == [
         ("contained", "olga", "a test")
     ]
-    assert own.read(grant=alert["grant"]).json()["code"] == "paused"
+    assert shared.read(grant=alert["grant"]).json()["code"] == "paused"
     assert contained["hold"]["checks"] > 1
-    (pause,) = own.call("GET", "/v1/pauses", "olga").json()["items"]
+    (pause,) = shared.call("GET", "/v1/pauses", "olga").json()["items"]
     assert (pause["kind"], pause["target"], pause["alert"]) == ("dataset", "events", alert["id"])
     lift = f"/v1/pauses/{pause['id']}:lift"
-    assert done(own, lift)["proposed"]["by"] == "olga"
-    assert post(own, lift).json()["code"] == "second_person"
-    assert own.read(grant=alert["grant"]).json()["code"] == "paused"
-    assert done(own, lift, "otto")["lifted"]
-    assert own.read(grant=alert["grant"]).status_code == 200
-    assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
-    kinds = [entry["kind"] for entry in own.entries()]
+    assert done(shared, lift)["proposed"]["by"] == "olga"
+    assert post(shared, lift).json()["code"] == "second_person"
+    assert shared.read(grant=alert["grant"]).json()["code"] == "paused"
+    assert done(shared, lift, "otto")["lifted"]
+    assert shared.read(grant=alert["grant"]).status_code == 200
+    assert done(shared, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
+    kinds = [entry["kind"] for entry in shared.entries()]
     for kind in (
         "alert.contained",
         "pause.set",
@@ -94,10 +111,10 @@ def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(own
         assert kind in kinds
 
 
-def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(own: Service) -> None:
-    alert = excess(own)
-    others = own.grant(principal="max", columns=["x"])
-    contained = done(own, f"/v1/alerts/{alert['id']}:contain", what="principal")
+def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(shared: Service) -> None:
+    alert = excess(shared)
+    others = shared.grant(principal="max", columns=["x"])
+    contained = done(shared, f"/v1/alerts/{alert['id']}:contain", what="principal")
     assert {action["what"] for action in contained["actions"]} >= {
         "dataset",
         "grant",
@@ -105,41 +122,41 @@ def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(ow
         "team",
         "everything",
     }
-    refused = own.read(grant=alert["grant"])
+    refused = shared.read(grant=alert["grant"])
     assert (refused.status_code, refused.json()["code"]) == (403, "suspended")
-    assert own.read(who="max", grant=others).status_code == 200
-    done(own, f"/v1/alerts/{alert['id']}:contain", what="grant")
-    assert next(entry["kind"] for entry in own.entries(grant=alert["grant"], kind="grant")) == "grant.suspended"
-    pause = own.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "otto", "reason": "a test"})
+    assert shared.read(who="max", grant=others).status_code == 200
+    done(shared, f"/v1/alerts/{alert['id']}:contain", what="grant")
+    assert next(entry["kind"] for entry in shared.entries(grant=alert["grant"], kind="grant")) == "grant.suspended"
+    pause = shared.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "otto", "reason": "a test"})
     assert pause.status_code == 201
-    lift = post(own, f"/v1/pauses/{pause.json()['id']}:lift", "otto")
+    lift = post(shared, f"/v1/pauses/{pause.json()['id']}:lift", "otto")
     assert (lift.status_code, lift.json()["code"]) == (403, "suspended")
-    assert own.call("GET", "/v1/alerts", "otto").json()["code"] == "suspended"
+    assert shared.call("GET", "/v1/alerts", "otto").json()["code"] == "suspended"
 
 
-def test_nothing_that_is_only_looked_at_changes_anything(own: Service) -> None:
-    alert = excess(own)
-    seen = own.call("GET", f"/v1/alerts/{alert['id']}", "olga").json()
+def test_nothing_that_is_only_looked_at_changes_anything(shared: Service) -> None:
+    alert = excess(shared)
+    seen = shared.call("GET", f"/v1/alerts/{alert['id']}", "olga").json()
     assert seen["url"].endswith(f"/v1/alerts/{alert['id']}")
-    assert own.call("GET", f"/v1/alerts/{alert['id']}:contain", "olga").status_code == 405
-    assert own.call("GET", f"/v1/alerts/{alert['id']}", "olga").json() == seen
-    assert own.read(grant=alert["grant"]).status_code == 200
+    assert shared.call("GET", f"/v1/alerts/{alert['id']}:contain", "olga").status_code == 405
+    assert shared.call("GET", f"/v1/alerts/{alert['id']}", "olga").json() == seen
+    assert shared.read(grant=alert["grant"]).status_code == 200
 
 
-def test_what_cannot_be_contained_is_told_and_only_responders_may(own: Service) -> None:
-    alert = excess(own)
+def test_what_cannot_be_contained_is_told_and_only_responders_may(shared: Service) -> None:
+    alert = excess(shared)
     path = f"/v1/alerts/{alert['id']}:contain"
     for body, code in (
         ({"what": "dataset", "target": "nowhere"}, "bad_request"),
         ({"target": "events"}, "bad_request"),
         ({"what": "grant", "target": "g-1"}, "bad_request"),
     ):
-        assert post(own, path, **body).json()["code"] == code
-    assert post(own, path, "sam").json()["code"] == "no_rule"
-    assert post(own, "/v1/alerts/4711:contain").json()["code"] == "not_found"
-    assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
-    assert post(own, path).json()["code"] == "bad_request"
-    assert own.read(grant=alert["grant"]).status_code == 200
+        assert post(shared, path, **body).json()["code"] == code
+    assert post(shared, path, "sam").json()["code"] == "no_rule"
+    assert post(shared, "/v1/alerts/4711:contain").json()["code"] == "not_found"
+    assert done(shared, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
+    assert post(shared, path).json()["code"] == "bad_request"
+    assert shared.read(grant=alert["grant"]).status_code == 200
 
 
 def widened(service: Service) -> None:
