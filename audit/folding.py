@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from .severities import SPREAD, SPREAD_WITHIN
 from .signals import MOST, Alert, Key, together_of
+from .states import State
 
 QUIET = timedelta(hours=1)
 """An alert that has counted nothing for longer than this is over; what comes then is a new one."""
@@ -85,7 +86,7 @@ class _Board:
 
 
 def _is_live(alert: Alert, at: datetime) -> bool:
-    return alert.state != "resolved" and at - alert.last_at <= QUIET
+    return alert.state != State.RESOLVED and at - alert.last_at <= QUIET
 
 
 def _counted(alert: Alert, signal: Alert) -> Alert:

@@ -38,6 +38,10 @@ RIGHTS = {
     "alerting": "SELECT, UPDATE",
     "channels": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": "SELECT, INSERT, UPDATE",
+    "alert_steps": "SELECT, INSERT",
+    "hold_checks": "SELECT, INSERT, UPDATE, DELETE",
+    "hold_run": "SELECT, UPDATE",
+    "bundle_acceptances": "SELECT, INSERT, UPDATE, DELETE",
     "bundle_in_force": "SELECT, UPDATE",
     "alembic_version": "SELECT",
 }

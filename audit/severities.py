@@ -19,6 +19,9 @@ SPREAD = 3
 """So many excesses of one principal, no two with the same (dataset, code), within `SPREAD_WITHIN` are a SEV3."""
 SPREAD_WITHIN = timedelta(minutes=10)
 
+BY_RULES, WHOLE = "rules", "whole"
+"""The two ways in which a hold check asks: of the rules alone, and of the whole path of a read."""
+
 _BY_NAME = {str(sensitivity): sensitivity for sensitivity in Sensitivity}
 
 
@@ -100,6 +103,31 @@ def _is_refused_in_series(document: Document) -> bool:
     return document.get("kind") == Kind.IDENTITY_REFUSED and isinstance(details, Mapping) and "series" in details
 
 
+def reopened_by(document: Document) -> int | None:
+    """The alert whose hole this entry says is open again; None where it says nothing of the kind."""
+    details = document.get("details")
+    alert = details.get("alert") if isinstance(details, Mapping) else None
+    return alert if _is_open_again(document) and isinstance(alert, int) else None
+
+
+def _is_open_again(document: Document) -> bool:
+    details = document.get("details")
+    path = details.get("path") if isinstance(details, Mapping) else None
+    return document.get("kind") == Kind.HOLD_OPENED and path != BY_RULES
+
+
+def _is_open_by_rules(document: Document) -> bool:
+    return document.get("kind") == Kind.HOLD_OPENED
+
+
+def _would_open(document: Document) -> bool:
+    return document.get("kind") == Kind.HOLD_WOULD_OPEN
+
+
+def _is_beyond_audience(document: Document) -> bool:
+    return document.get("kind") == Kind.AUDIENCE_EXCEEDED
+
+
 def _is_exposed(document: Document) -> bool:
     return document.get("kind") == Kind.STORE_EXPOSED
 
@@ -133,6 +161,38 @@ TABLE = (
         "a witness has co-signed another history of this ledger: it was set back or rewritten",
         "unknown: what was in the ledger before is gone or changed",
         "pause everything, keep a copy of the database as it is, run `remit audit restore-check`, and call security",
+    ),
+    Line(
+        "hold_open_again",
+        Severity.SEV1,
+        _is_open_again,
+        "a hole in {dataset} that was closed is open again",
+        "unknown: whoever holds a grant for it can read it until it is closed again",
+        "pause {dataset} unless that was done already, then find out from both histories what opened it",
+    ),
+    Line(
+        "audience_exceeded",
+        Severity.SEV2,
+        _is_beyond_audience,
+        "rules let in to {dataset} whom its owner did not declare",
+        "nothing so far: the audience still stands before the rules, and nothing else does",
+        "ask the owner whether that audience is meant; if not, narrow the rules that the alert names",
+    ),
+    Line(
+        "hold_open_by_rules",
+        Severity.SEV2,
+        _is_open_by_rules,
+        "rules let in again what was closed in {dataset}",
+        "nothing so far: no grant reaches it, but the next one that is approved would",
+        "find out which bundle widened the rules and why, and have them narrowed",
+    ),
+    Line(
+        "hold_would_open",
+        Severity.SEV2,
+        _would_open,
+        "a bundle would open again what was closed in {dataset}; it was refused",
+        "nothing: what was in force before still is",
+        "ask whoever changed the files; two people may accept it by name, in the knowledge of what it opens",
     ),
     Line(
         "store_exposed",

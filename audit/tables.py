@@ -220,6 +220,10 @@ PAUSES = Table(
     Column("reason", Text, nullable=False),
     Column("set_by", Text, nullable=False),
     Column("set_at", MOMENT, nullable=False),
+    Column("alert", BigInteger, ForeignKey("alerts.id", name="pauses_alert")),
+    Column("proposed_by", Text),
+    Column("proposed_at", MOMENT),
+    Column("proposed_why", Text),
 )
 
 ALERTS = Table(
@@ -245,6 +249,57 @@ ALERTS = Table(
     Column("acknowledged_why", Text),
     Index("alerts_last_at", "last_at"),
 )
+
+ALERT_STEPS = Table(
+    "alert_steps",
+    METADATA,
+    Column("alert", BigInteger, ForeignKey("alerts.id", name="alert_steps_alert"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("details", JSONB, nullable=False),
+)
+"""What happened to each alert after it was raised, by the entry that says so."""
+
+HOLD_CHECKS = Table(
+    "hold_checks",
+    METADATA,
+    Column("alert", BigInteger, ForeignKey("alerts.id", name="hold_checks_alert"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("dataset", Text, nullable=False),
+    Column("access", JSONB, nullable=False),
+    Column("outsider", Boolean, nullable=False),
+    Column("counts_rules", Boolean, nullable=False),
+    Column("counts_whole", Boolean, nullable=False),
+    Column("open_rules", Boolean, nullable=False, server_default=text("false")),
+    Column("open_whole", Boolean, nullable=False, server_default=text("false")),
+)
+"""The accesses that must stay refused for each contained or resolved alert, and which of them are open just now."""
+
+HOLD_RUN = Table(
+    "hold_run",
+    METADATA,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("at", MOMENT, nullable=False),
+    Column("said_at", MOMENT, nullable=False),
+    Column("runs", Integer, nullable=False),
+    CheckConstraint("id", name="hold_run_one_row"),
+)
+"""One row: when hold checks were run last, when the ledger was told last, and how often they ran since."""
+
+BUNDLE_ACCEPTANCES = Table(
+    "bundle_acceptances",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("alerts", ARRAY(BigInteger), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+)
+"""Who accepted a bundle by name though it opens what the hold checks of these alerts keep closed."""
 
 BUNDLE_IN_FORCE = Table(
     "bundle_in_force",

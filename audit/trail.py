@@ -148,6 +148,12 @@ def of_reads(engine: Engine, reads: Sequence[str], before: int) -> Iterator[Line
             yield from [Line(seq, doc) for seq, doc in connection.execute(OF_READS, sought)]
 
 
+def named(engine: Engine, seqs: Sequence[int]) -> list[Line]:
+    """The entries with these numbers, newest first; those that there are. Faults are SQLAlchemy's."""
+    with engine.connect() as connection:
+        return list(_lines(connection, NAMED.format(conditions=""), {"seqs": list(seqs)}))
+
+
 def _whole(connection: Connection, sought: _Sought) -> Page:
     """A page of everything, or of one read: nothing has to be skipped."""
     statement = (OF_READ if sought.values else STRETCH).format(conditions=sought.conditions, way="DESC")

@@ -4,7 +4,8 @@ AuthzError
 ├── StoreFailed   a store could not be read, or is not what the catalog says
 │   └── DoorClosed   somebody else closed the way to it just now; try again
 ├── ReadStopped   a read was closed while rows were still to come
-└── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
+├── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
+└── BundleHeld    a bundle would open again what an alert's containment closed; it is not let in
 """
 
 
@@ -36,3 +37,14 @@ class ReadStopped(AuthzError):
 
 class KeysUnfit(AuthzError):
     """The master key is unreadable, too open or damaged; the text names the file and says what to do."""
+
+
+class BundleHeld(AuthzError):
+    """A bundle is not let in: `digest` is its name, `alerts` those whose hold checks it would open, `what` says how."""
+
+    def __init__(self, digest: str, alerts: tuple[int, ...], what: str) -> None:
+        named = ", ".join(map(str, alerts))
+        super().__init__(f"this bundle would open again what alert {named} closed: {what}")
+        self.digest = digest
+        self.alerts = alerts
+        self.what = what

@@ -1,7 +1,7 @@
 """Grants as they are kept: added, revoked, suspended and charged in PostgreSQL, each change with its entry."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,14 @@ _CANDIDATES = text(
             ORDER BY ends DESC LIMIT 1
         ) AS ended
         UNION ALL SELECT CAST(:named AS text)
+    ) ORDER BY id
+    """
+)
+_OF_MANY = text(
+    """
+    SELECT id, scope, status, rows_used FROM grants WHERE id IN (
+        SELECT grant_id FROM grant_datasets WHERE dataset = ANY(:datasets) AND ends > now() - interval '1 hour'
+            AND (principal = ANY(:principals) OR team = ANY(:teams))
     ) ORDER BY id
     """
 )
@@ -124,19 +132,30 @@ class GrantStore:
         changed: list[Grant | None] = []
 
         def work(connection: Connection) -> Sequence[Entry]:
-            locked = select(GRANTS).where(GRANTS.c.id == grant).with_for_update()
-            row = connection.execute(locked).one_or_none()
-            before = _grant(row) if row else None
-            if before is None or not becomes(before.status, status):
-                changed.append(before)
-                return []
-            connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
-            after = Grant(before.id, before.scope, status, before.rows_used)
+            after, entries = self.put_status(connection, grant, status, by=by, why=why, under=under)
             changed.append(after)
-            return [_entry(KIND_OF[status], after, by, under, {"why": why})]
+            return entries
 
         self._ledger.change(work, epoch=under.epoch)
         return changed[-1]
+
+    def put_status(
+        self, connection: Connection, grant: str, status: GrantStatus, *, by: Principal, why: str, under: Permitted
+    ) -> tuple[Grant | None, list[Entry]]:
+        """As `change`, within a change of the ledger: the grant as it is then, and the entry where it changed."""
+        row = connection.execute(select(GRANTS).where(GRANTS.c.id == grant).with_for_update()).one_or_none()
+        before = _grant(row) if row else None
+        if before is None or not becomes(before.status, status):
+            return before, []
+        connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
+        after = Grant(before.id, before.scope, status, before.rows_used)
+        return after, [_entry(KIND_OF[status], after, by, under, {"why": why})]
+
+    def of_many(self, principals: Collection[str], teams: Collection[str], datasets: Collection[str]) -> list[Grant]:
+        """Every grant that has not ended, of one of these principals or teams, for one of these datasets; by id."""
+        sought = {"principals": list(principals), "teams": list(teams), "datasets": list(datasets)}
+        with self._engine.connect() as connection:
+            return [_grant(row) for row in connection.execute(_OF_MANY, sought)]
 
     def charge(self, grant: str, rows: int) -> int:
         """Charge up to `rows` to a budget, durably; returns how many were left to charge (0: it is used up)."""

@@ -57,6 +57,7 @@ class Records:
             "principal": _described(principal),
             "data_classes": list(refusal.data_classes),
             "columns": list(refusal.columns) if understood else [],
+            "asked_columns": list(request.columns or ()) if understood else [],
             "rules": list(refusal.rules),
             "lacked": list(refusal.lacked),
             "asked_rows": self._asked_rows(request.rows, dataset, understood or grant is not None, bundle),

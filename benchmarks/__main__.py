@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, pages, proofs, scans, small_reads, verify, witnessed
+from . import appends, decisions, growth, holds, pages, proofs, scans, small_reads, verify, witnessed
 from .contest import Contest, Result, compare
 from .failed import Failed
 from .gateways import gateway
@@ -99,6 +99,7 @@ def steps(where: Place, scale: Scale) -> Mapping[str, Callable[[], Iterator[Cont
         "pages": partial(pages.contests, where, scale),
         "verify": partial(verify.contests, where, scale),
         "proofs": partial(proofs.contests, where, scale),
+        "hold checks": partial(holds.contests, where, scale),
     }
 
 

@@ -19,8 +19,10 @@ from service import make_data, scope_of
 from audit.ledger import Ledger
 from authz.bundles import BundleStore
 from authz.control import Control
+from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.holds import Holds
 from authz.pauses import PauseStore
 from authz.permit import Permit
 from authz.records import Records
@@ -227,9 +229,10 @@ def _guarded(database: Database, bundle: Bundle, clock: Callable[[], datetime] |
     now = clock or (lambda: datetime.now(UTC))
     engine, gateway_name = database.engine(), f"bench-{database.name}-{time.monotonic_ns()}"
     ledger = Ledger(engine, gateway=gateway_name, clock=now)
-    control = Control(ledger, PauseStore(engine, ledger), BundleStore(engine), lambda: bundle, bundle)
+    pauses, grants = PauseStore(engine, ledger), GrantStore(engine, ledger)
+    gate = Gate(engine, ledger, Holds(engine, grants), pauses, now)
+    control = Control(ledger, pauses, BundleStore(engine), lambda: bundle, bundle, gate)
     control.activate(bundle, actor="bench")
-    grants = GrantStore(engine, ledger)
     with psycopg.connect(database.url("owner")) as session:
         one = {"id": "g-1", "scope": json.dumps(_scope()), "ends": ENDS}
         session.execute(

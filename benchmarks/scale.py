@@ -20,6 +20,7 @@ class Scale:
     entries: int
     leaves: int
     pages: int
+    holds: int
 
 
 FULL = Scale(
@@ -36,6 +37,7 @@ FULL = Scale(
     entries=300_000,
     leaves=10_000_000,
     pages=50,
+    holds=1_000,
 )
 TINY = Scale(
     rounds=2,
@@ -51,4 +53,5 @@ TINY = Scale(
     entries=2_000,
     leaves=70_000,
     pages=3,
+    holds=20,
 )

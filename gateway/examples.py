@@ -45,6 +45,9 @@ BODIES: Mapping[str, Any] = {
     },
     **{f"POST /v1/requests/{{id}}:{verb}": WHY for verb in ("deny", "withdraw", "review")},
     "POST /v1/alerts/{id}:acknowledge": {"why": "asking Max"},
+    "POST /v1/alerts/{id}:contain": {"what": "dataset", "target": "pointer_events", "why": "asking Max"},
+    "POST /v1/alerts/{id}:resolve": {"why": "Max had the wrong notebook open; nothing was read"},
+    "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "why": "the owner declared this audience"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
 }
@@ -109,6 +112,7 @@ ANSWERS: Mapping[str, Any] = {
     "POST /v1/grants": GRANTED,
     "GET /v1/grants": {"items": [GRANTED], "next": None},
     "POST /v1/policy:reload": {"digest": "sha256:" + "0" * 64},
+    "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "alerts": [7], "by": ["olga"], "needed": 2},
     "GET /healthz": {"status": "ok"},
     "GET /readyz": {"database": True, "ledger": True, "policies": True, "issuer": True, "checkpoints": True},
 }
@@ -181,7 +185,7 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     ),
     "suspended": (
         f"grant `{GRANT}` is suspended",
-        "ask on-call; a suspended grant is under review",
+        "ask on-call; what is suspended is under review",
         _with("nothing for now", "at 2026-11-21T09:00:00+00:00"),
     ),
     "wrong_purpose": (
@@ -219,6 +223,14 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
         f"all 5000000 rows of grant `{GRANT}` are used up",
         "declare a new scope; the rows of this one are used up",
         _with("5000000 rows", "more rows"),
+    ),
+    "hold_check": (
+        "pause `p-1` stays, for this would be open: bob of sales reads x of pointer_events for train_ai_system",
+        "close it first: narrow the rule or the audience, or revoke the grant",
+    ),
+    "second_person": (
+        "you proposed to lift pause `p-1`: it takes somebody else to do it",
+        "ask another person who may respond to alerts",
     ),
     "not_recorded": ("the audit ledger cannot be written, so nothing is read", AGAIN),
     "store_failed": ("the store could not be read", "try again; if it goes on, tell the dataset's owner", _READ),

@@ -14,31 +14,17 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from policy.decision import Code
 
+from .asked_shapes import AskShape, GrantDetail, GrantReads, GrantReview, RequestPage, RequestShape
 from .catalogue import DatasetList, DatasetView
 from .encodings import ENCODERS
 from .examples import ANSWERS, BODIES, IDS, PROBLEMS
 from .intake import LARGEST_BODY
-from .operations import Health, Readiness, Reloaded
+from .operations import Accepted, Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
 from .proofs import Consistency, Keys
 from .reads import CheckAnswer
 from .reports import Exposure
-from .shapes import (
-    AlertPage,
-    AlertShape,
-    AskShape,
-    EntryPage,
-    GrantDetail,
-    GrantPage,
-    GrantReads,
-    GrantReview,
-    GrantShape,
-    PausePage,
-    PauseShape,
-    RequestPage,
-    RequestShape,
-    ScopeShape,
-)
+from .shapes import AlertDetail, AlertPage, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
 from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
 Json = dict[str, Any]
@@ -47,7 +33,7 @@ PROBLEM, JSON, TEXT = "application/problem+json", "application/json", "text/plai
 PLAIN = "text/plain; charset=utf-8"
 ANYBODY = ("bad_request", "fault")
 KNOWN = ("no_token", "bad_token", "not_recorded")
-RULED = ("no_rule", "denied_by_rule")
+RULED = ("no_rule", "denied_by_rule", "suspended")
 DECIDED = tuple(code.value for code in Code)
 STORED = ("store_failed",)
 ASKED = ("unknown_dataset", "bad_rows", "beyond_audience", "unclassified", *RULED)
@@ -102,12 +88,15 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/audit/keys": Call(PROVEN, Keys),
     "GET /v1/reports/exposure": Call((*RULED, "not_found", "unknown_dataset"), Exposure),
     "GET /v1/alerts": Call(RULED, AlertPage),
-    "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertShape),
-    "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertShape),
+    "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:contain": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:resolve": Call((*RULED, "not_found", "hold_check"), AlertDetail),
     "GET /v1/pauses": Call(RULED, PausePage),
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
-    "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found"), PauseShape),
-    "POST /v1/policy:reload": Call(RULED, Reloaded),
+    "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found", "hold_check", "second_person"), PauseShape),
+    "POST /v1/policy:reload": Call((*RULED, "hold_check"), Reloaded),
+    "POST /v1/policy:accept": Call((*RULED, "second_person"), Accepted),
     "GET /v1/whoami": Call(answer=WhoamiView, headers=("Cache-Control",)),
     "GET /.well-known/oauth-protected-resource": Call(
         answer=ResourceMetadata, headers=("Cache-Control",), is_open=True

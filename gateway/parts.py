@@ -14,11 +14,15 @@ from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.watchman import Watchman
 from audit.witnessing import Witnessing
+from authz.alone import Alone
 from authz.asking import Asking
+from authz.containment import Containment
 from authz.control import Control, Watch
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.hold_runs import HoldRuns
+from authz.holds import Holds
 from authz.identity import Identity
 from authz.judging import Judging
 from authz.oversight import Oversight
@@ -31,6 +35,7 @@ from authz.requests import RequestStore
 from authz.stream import GovernedStream
 from authz.usage import Usage
 
+from .audiences import report_audiences
 from .metrics import Metrics
 from .settings import Settings
 from .stores import report_stores
@@ -61,6 +66,10 @@ class Parts:
     refused_tokens: RefusedTokens
     alerts: Alerts
     delivery: Delivery
+    holds: Holds
+    hold_runs: HoldRuns
+    containment: Containment
+    alone: Alone
     follower: Follower
     watchman: Watchman
     counted: Counted
@@ -88,5 +97,7 @@ class Parts:
     def reload(self, actor: str) -> str:
         """Put the files in force as they are now; gives the digest. Raises as `Control.reload` does."""
         bundle = self.control.reload(actor=actor)
+        self.hold_runs.hurry()
         report_stores(self.ledger, bundle, self.settings.catalog.parent)
+        report_audiences(self.ledger, bundle)
         return bundle.digest

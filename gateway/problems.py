@@ -21,6 +21,8 @@ STATUS: Mapping[str, int] = {
     "unknown_column": 422,
     "bad_rows": 422,
     "paused": 423,
+    "hold_check": 403,
+    "second_person": 403,
     "fault": 500,
     "not_recorded": 503,
     "store_failed": 503,

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from authz.errors import BundleHeld
 from policy.errors import MisreadAll
 
 from .app import make_app
@@ -125,6 +126,8 @@ def _reload(parts: Parts) -> None:
         log.info("reloaded", digest=parts.reload(ACTOR))
     except MisreadAll as wrong:
         log.error("reload_refused", problems=str(wrong).splitlines()[:20])
+    except BundleHeld as held:
+        log.error("reload_refused", problems=[str(held)], digest=held.digest)
     except Exception as fault:
         log.error("reload_failed", fault=type(fault).__name__)
         raise

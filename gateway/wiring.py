@@ -3,7 +3,6 @@
 import math
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,20 +15,27 @@ from sqlalchemy import Engine
 from audit.alerts import Alerts
 from audit.blocks import index as index_blocks
 from audit.checkpointer import Checkpointer
+from audit.delivery import Delivery
 from audit.engines import engine_for
 from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.signals import Alert
 from audit.watchman import Watchman
 from audit.witnessing import Witnessing
+from authz.alone import Alone
 from authz.asking import Asking
 from authz.bundles import BundleStore
+from authz.containment import Containment
 from authz.control import Control, Watch
 from authz.endings import Endings
+from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.hold_runs import HoldRuns
+from authz.holds import Holds
 from authz.identity import Identity
 from authz.issuer import BadIssuer
 from authz.judging import Judging
@@ -46,16 +52,15 @@ from authz.stores import look
 from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle
 
+from .audiences import report_audiences
 from .calling import Calling, calling_of, owner_of, watch_alerts
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
 from .stores import ACTOR, report_stores
+from .upkeep import EVERY, every_few_seconds
 
 log = structlog.get_logger()
-
-EVERY = 2.0
-"""Seconds between two rounds of upkeep."""
 
 
 def utc_now() -> datetime:
@@ -67,7 +72,7 @@ def utc_now() -> datetime:
 def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
     """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
 
-    Raises `BadSetting`, `MisreadAll` (files), `DatabaseUnfit` or `KeysUnfit` where it must not start.
+    Raises `BadSetting`, `MisreadAll` (files), `BundleHeld`, `DatabaseUnfit` or `KeysUnfit` where it must not start.
     """
     identity = _identity(settings)
     bundle = _load(settings)
@@ -82,6 +87,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
+        report_audiences(ledger, bundle)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
         # Before what raises alerts, whoever tells of them; and first of all what holds this instance's lock.
@@ -89,11 +95,13 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         for part in (*before, parts.endings, parts.follower, parts.checkpointer, parts.witnessing):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
-        stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
-        stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
-        stack.enter_context(_every_few_seconds(Reviews(engine, ledger, clock).remind))
-        for look, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
-            stack.enter_context(_every_few_seconds(look, every))
+        stack.enter_context(every_few_seconds(parts.refused_tokens.sweep))
+        stack.enter_context(every_few_seconds(partial(index_blocks, engine)))
+        stack.enter_context(every_few_seconds(Reviews(engine, ledger, clock).remind))
+        stack.enter_context(every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))
+        stack.enter_context(every_few_seconds(parts.alone.look, hurry=parts.alone.hurry))
+        for upkeep, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
+            stack.enter_context(every_few_seconds(upkeep, every))
         yield parts
 
 
@@ -110,12 +118,16 @@ def _parts(
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
     grants = GrantStore(engine, ledger)
-    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
+    holds = Holds(engine, grants)
+    gate = Gate(engine, ledger, holds, pauses, clock)
+    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle, gate)
     records = Records(keys.of_literals())
     alerts = Alerts(engine, ledger, clock=clock)
     reader = Reader(catalog_folder=settings.catalog.parent, keys=keys)
     requests, reach = RequestStore(engine), Reach(reader, ledger, records)
     delivery = calling.delivery(engine, ledger, instance, partial(owner_of, control), clock)
+    containment = Containment(engine, ledger, alerts=alerts, grants=grants, pauses=pauses, holds=holds, clock=clock)
+    alone = Alone(alerts, containment, control, worst=settings.contain, clock=clock)
     return Parts(
         settings=settings,
         engine=engine,
@@ -136,8 +148,12 @@ def _parts(
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
+        holds=holds,
+        hold_runs=HoldRuns(engine, ledger, holds, clock),
+        containment=containment,
+        alone=alone,
         delivery=delivery,
-        follower=Follower(engine, alerts, delivery.wake),
+        follower=Follower(engine, alerts, partial(_tell, delivery, alone)),
         watchman=Watchman(engine, ledger, alerts, delivery.wake),
         counted=Counted(engine),
         checkpointer=Checkpointer(
@@ -147,6 +163,11 @@ def _parts(
         metrics=Metrics(),
         clock=clock,
     )
+
+
+def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
+    delivery.wake(alert)
+    alone.hurry.set()
 
 
 def _identity(settings: Settings) -> Identity:
@@ -173,7 +194,7 @@ def _database(settings: Settings) -> Iterator[Engine]:
             embedded = stack.enter_context(Embedded.open(settings.home))
             migrate(embedded.url("owner"), GATEWAY)
             url = embedded.url("gateway")
-            stack.enter_context(_every_few_seconds(embedded.ensure_running))
+            stack.enter_context(every_few_seconds(embedded.ensure_running))
         engine = engine_for(url)
         stack.callback(engine.dispose)
         check_fit(engine, embedded=not settings.database_url)
@@ -203,24 +224,3 @@ def _watch_numbers(parts: Parts) -> None:
 def _count(known: int | None) -> float:
     """NaN while nobody knows."""
     return math.nan if known is None else known
-
-
-@contextmanager
-def _every_few_seconds(work: Callable[[], object], every: float = EVERY) -> Iterator[None]:
-    """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
-    stopping = threading.Event()
-
-    def run() -> None:
-        while not stopping.wait(every):
-            try:
-                work()
-            except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next
-                log.warning("upkeep_failed", fault=type(fault).__name__)
-
-    thread = threading.Thread(target=run, name="upkeep", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()

@@ -10,7 +10,7 @@ from .decision import Allow, Code, Decision, PlannedColumn, Refuse
 from .engine import Answer
 from .errors import RemitPolicyError
 from .names import is_within
-from .pausing import pause_of, told
+from .pausing import pause_of, stopped
 from .refusals import names, refuse
 from .rows import Filter, excludes, parse, typed
 from .values import DatasetScope, Grant, GrantStatus, Pause, Treatment
@@ -69,7 +69,7 @@ class Judgement:
 
     def _paused(self) -> Refuse | None:
         pause = pause_of(self.ask, self.purpose, self.pauses)
-        return None if pause is None else self._refuse(Code.PAUSED, told(pause))
+        return None if pause is None else stopped(self.ask, pause, self.grant)
 
     def _in_force(self) -> Refuse | None:
         scope, name = self.grant.scope, f"grant `{self.grant.id}`"

@@ -190,9 +190,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Reading is paused: everywhere (`everything`), or for one `dataset`, `team` or `purpose` named by `target`."""
+    """Reading is paused: everywhere (`everything`), or for one dataset, team, purpose or principal: `target`."""
 
-    kind: Literal["everything", "dataset", "team", "purpose"]
+    kind: Literal["everything", "dataset", "team", "purpose", "principal"]
     target: str
     reason: str
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Reloaded, Whoami
+from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Whoami
 from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
 from .granted import Granted
@@ -20,6 +20,8 @@ T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
 _ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
 _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
+_ACCEPTED = TypeAdapter(Accepted)
+_PAUSE, _PAUSES = TypeAdapter(Pause), TypeAdapter(Page[Pause])
 _LEDGER_KEYS = TypeAdapter(LedgerKeys)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
@@ -216,6 +218,28 @@ class Client:
     def acknowledge(self, alert: int | str, why: str) -> Alert:
         """Takes an alert on, in the caller's name."""
         return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:acknowledge", {"why": why}, _ALERT)
+
+    def contain(self, alert: int | str, why: str, *, what: str | None = None, target: str = "") -> Alert:
+        """Suspends or pauses what an alert is about; `what` and `target` left out are what it proposes first."""
+        asked: dict[str, object] = {"why": why, "target": target}
+        asked |= {"what": what} if what else {}
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:contain", asked, _ALERT)
+
+    def resolve(self, alert: int | str, why: str) -> Alert:
+        """Says that an alert is over; refused while what it was about is still open."""
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:resolve", {"why": why}, _ALERT)
+
+    def pauses(self) -> Iterator[Pause]:
+        """Every pause in force."""
+        return self._every("/v1/pauses", _PAUSES)
+
+    def lift(self, pause: str, why: str) -> Pause:
+        """Proposes to lift a pause, or lifts it where somebody else proposed that; `lifted` says which."""
+        return self._connection.post(f"/v1/pauses/{_segment(pause)}:lift", {"why": why}, _PAUSE)
+
+    def accept_policy(self, digest: str, why: str) -> Accepted:
+        """Accepts by its digest a bundle that would open what was closed; two people have to."""
+        return self._connection.post("/v1/policy:accept", {"digest": digest, "why": why}, _ACCEPTED)
 
     def reload_policy(self) -> Reloaded:
         """Makes the gateway load its files again; one that is not understood is refused and the last one stays."""

@@ -110,6 +110,7 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "una": Person(("research.ml",)),
     "max": Person(("research.ml",), {"privacy_training": "current"}),
     "lea": Person(("research.ml",), {"privacy_training": "current"}),
+    "oda": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
 }
 """ana, max, lea and kim are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own

@@ -48,6 +48,7 @@ PEOPLE: Mapping[str, Person] = {
     "pia": Person(("privacy",)),
     "sam": Person(("security",)),
     "olga": Person(("on_call",)),
+    "otto": Person(("on_call",)),
     "eve": Person(("administration",)),
 }
 """Who is in the demo's story."""
