@@ -41,6 +41,7 @@ GRANT = {
     "ends": "2026-12-01T00:00:00Z",
     "max_rows": 5_000_000,
     "rows_used": 1_234,
+    "state": "active",
     "justification": "to learn",
     "training_run": None,
     "assessment": None,
