@@ -25,6 +25,7 @@ class Kind(StrEnum):
     GRANT_REVOKED = "grant.revoked"
     GRANT_SUSPENDED = "grant.suspended"
     GRANT_RESUMED = "grant.resumed"
+    SUBJECT_ERASED = "subject.erased"
     PAUSE_SET = "pause.set"
     PAUSE_LIFTED = "pause.lifted"
     ALERT_RAISED = "alert.raised"

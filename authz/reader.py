@@ -13,7 +13,7 @@ from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
 from .permit import Permit
-from .select import Given, select
+from .select import Given, Statement, select
 from .stores import Rows
 from .treatments import Pseudonyms
 
@@ -29,14 +29,17 @@ class RowStream:
         self,
         rows: Rows,
         files: tuple[File, ...],
-        given: tuple[Given, ...],
+        statement: Statement,
         pseudonyms: dict[str, Pseudonyms],
         batch_rows: int,
     ) -> None:
-        self.schema = pa.schema([column.field for column in given])
+        self.schema = pa.schema([column.field for column in statement.given])
+        self.subjects = pa.nulls(0)
+        """Whose the rows are that were read last, as the store has it: NULL where that is not known."""
         self._rows = rows
         self._files = files
-        self._given = given
+        self._given = statement.given
+        self._subject = statement.subject
         self._pseudonyms = pseudonyms
         self._batch_rows = batch_rows
 
@@ -57,6 +60,7 @@ class RowStream:
         self._rows.stop()
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.subjects = batch.column(self._subject)
         shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -100,7 +104,7 @@ class Reader:
             for column in statement.given
             if column.treatment is Treatment.PSEUDONYM
         }
-        return RowStream(rows, door.files, statement.given, pseudonyms, batch_rows)
+        return RowStream(rows, door.files, statement, pseudonyms, batch_rows)
 
     def close(self) -> None:
         """Close every door; streams that run end as they would have."""

@@ -101,5 +101,6 @@ def grant_json(grant: Grant) -> dict[str, Any]:
         "id": grant.id,
         "status": grant.status.value,
         "rows_used": grant.rows_used,
+        **({} if grant.scope.max_subjects is None else {"subjects_used": grant.subjects_used}),
         **scope_to_json(grant.scope),
     }

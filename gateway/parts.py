@@ -12,6 +12,8 @@ from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.witnessing import Witnessing
 from authz.control import Control, Watch
+from authz.counting import CountedRows
+from authz.dictionary import Dictionary
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
@@ -23,6 +25,7 @@ from authz.reader import Reader
 from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.stream import GovernedStream
+from authz.subjects import Subjects
 
 from .metrics import Metrics
 from .settings import Settings
@@ -45,6 +48,8 @@ class Parts:
     records: Records
     oversight: Oversight
     reader: Reader
+    dictionary: Dictionary
+    subjects: Subjects
     endings: Endings
     identity: Identity
     refused_tokens: RefusedTokens
@@ -60,7 +65,7 @@ class Parts:
         """Open what a permit permits; raises `StoreFailed`, and then nothing was opened."""
         stream = GovernedStream(
             permit,
-            self.reader.open(permit),
+            CountedRows(permit, self.reader.open(permit), self.dictionary, self.subjects),
             guard=self.guard,
             control=self.control,
             grants=self.grants,

@@ -32,6 +32,7 @@ class ScopeShape(Closed):
     starts: AwareDatetime
     ends: AwareDatetime
     max_rows: int | None = Field(None, ge=1, le=2**53 - 1, description="over the grant's whole life")
+    max_subjects: int | None = Field(None, ge=1, le=2**31 - 1, description="people, over the grant's whole life")
     justification: str = Field(min_length=1)
     training_run: str | None = None
     assessment: str | None = None
@@ -44,6 +45,7 @@ class GrantShape(ScopeShape):
     id: str
     status: Literal["active", "suspended", "revoked"]
     rows_used: int = Field(ge=0)
+    subjects_used: int | None = Field(None, ge=0, description="only where there is `max_subjects`")
 
 
 class PauseShape(Closed):

@@ -25,6 +25,7 @@ from audit.schema import check_fit, migrate
 from audit.witnessing import Witnessing
 from authz.bundles import BundleStore
 from authz.control import Control, Watch
+from authz.dictionary import Dictionary
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
@@ -37,6 +38,7 @@ from authz.reader import Reader
 from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.stores import look
+from authz.subjects import Subjects
 from policy.bundle import Bundle, load_bundle
 
 from .metrics import Metrics
@@ -100,6 +102,7 @@ def _parts(
     grants = GrantStore(engine, ledger)
     control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
     records = Records(keys.of_literals())
+    dictionary = Dictionary(engine, ledger)
     alerts = Alerts(engine, ledger, clock=clock)
     return Parts(
         settings=settings,
@@ -113,6 +116,8 @@ def _parts(
         records=records,
         oversight=Oversight(control, ledger),
         reader=Reader(catalog_folder=settings.catalog.parent, keys=keys),
+        dictionary=dictionary,
+        subjects=Subjects(engine, dictionary),
         endings=Endings(ledger, grants),
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
