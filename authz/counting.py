@@ -14,7 +14,7 @@ from .reader import RowStream
 from .subjects import Subjects
 from .treatments import canonical
 
-MOST_AHEAD = 4
+MOST_AHEAD = 8
 """Batches that are recorded together, at most, where one after the other has subjects that were not met before."""
 
 AHEAD_BYTES = 16_000_000

@@ -74,6 +74,7 @@ class Account:
 
     def __init__(self, engine: Engine, read: str, grant: str) -> None:
         self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._read = read
         self._grant = grant
         self._recorded = BitMap()
@@ -84,7 +85,7 @@ class Account:
 
     def record(self, met: Iterable[int]) -> None:
         """Record for the read, durably, that rows of these are about to leave."""
-        with self._writing() as connection:
+        with self._certain(), self._autocommit.connect() as connection:
             self._set(connection, self._recorded.union(BitMap(met)))
 
     def charge(self, met: Sequence[int], most: int) -> int:
@@ -92,7 +93,7 @@ class Account:
 
         Who was counted before, by whichever read, costs nothing. The first for whom there is no room spends the budget.
         """
-        with self._writing() as connection:
+        with self._certain(), self._engine.begin() as connection:
             connection.execute(_OPEN, {"grant": self._grant, "bitmap": packed(BitMap())})
             before = BitMap.deserialize(connection.execute(_LOCK, {"grant": self._grant}).scalar_one())
             new = [ordinal for ordinal in dict.fromkeys(met) if ordinal not in before]
@@ -129,7 +130,7 @@ class Account:
         if not self._is_certain or self._recorded != self._given:
             at_most = len(self._recorded)
             try:
-                with self._writing() as connection:
+                with self._certain(), self._autocommit.connect() as connection:
                     self._set(connection, self._given)
             except SQLAlchemyError as fault:
                 log.warning("subjects_not_settled", read=self._read, fault=type(fault).__name__)
@@ -143,11 +144,10 @@ class Account:
         connection.execute(_RECORD, values)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _certain(self) -> Iterator[None]:
         """One transaction; where it fails, nobody knows what of it is there."""
         self._is_certain = False
-        with self._engine.begin() as connection:
-            yield connection
+        yield
         self._is_certain = True
 
 

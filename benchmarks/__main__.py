@@ -10,9 +10,9 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, proofs, scans, small_reads, verify
+from . import appends, decisions, growth, proofs, revocations, scans, small_reads, subjects, verify
 from .contest import Contest, compare
-from .gateways import gateway
+from .gateways import gateway, gateway_here
 from .machine import load, machine
 from .picture import draw, figure_of
 from .place import Place, place
@@ -69,7 +69,10 @@ def contests(where: Place, scale: Scale) -> Iterator[Contest]:
     yield from appends.contests(where, scale)
     with gateway(where, "gateway", scale) as service:
         yield from scans.contests(where, service, scale)
+        with gateway_here(where, service, "subjects") as parts:
+            yield from subjects.contests(parts, scale)
         yield from small_reads.contests(where, service, scale)
+    yield from revocations.contests(where, scale)
     yield from verify.contests(where, scale)
     yield from proofs.contests(where, scale)
 

@@ -19,6 +19,8 @@ class Scale:
     scans: int
     entries: int
     leaves: int
+    revocations: int
+    streams: int
 
 
 FULL = Scale(
@@ -34,6 +36,8 @@ FULL = Scale(
     scans=3,
     entries=300_000,
     leaves=10_000_000,
+    revocations=100,
+    streams=10,
 )
 TINY = Scale(
     rounds=2,
@@ -48,4 +52,6 @@ TINY = Scale(
     scans=1,
     entries=2_000,
     leaves=70_000,
+    revocations=5,
+    streams=2,
 )
