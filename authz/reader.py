@@ -44,7 +44,7 @@ class RowStream:
         self._batch_rows = batch_rows
 
     def read_next(self) -> pa.RecordBatch | None:
-        """The next rows, about `batch_rows` of them; None at the end, and only there.
+        """The next rows, `batch_rows` of them or all that are left; None at the end, and only there.
 
         Raises `StoreFailed` where the store breaks or its files change, `ReadStopped` after `close`.
         """
@@ -53,13 +53,20 @@ class RowStream:
         if not all(file.is_unchanged() for file in self._files):
             self.close()
             raise StoreFailed("the dataset's files changed while they were read")
-        return self._treated(pa.concat_batches(batches)) if batches else None
+        match batches:
+            case []:
+                return None
+            case [batch]:
+                return self._treated(batch)
+            case _:
+                return self._treated(pa.concat_batches(batches))
 
     def close(self) -> None:
         """Stop reading and free everything; returns when that is done. May be called again."""
         self._rows.stop()
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """What leaves of rows as the store has them: the one place where both are at hand."""
         self.subjects = batch.column(self._subject)
         shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
@@ -83,7 +90,7 @@ class Reader:
         self._keys = keys
 
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
-        """Start the read of a permit; no row is fetched yet. Raises `StoreFailed`."""
+        """The read of a permit, which starts when its first rows are read. Raises `StoreFailed`."""
         plan = permit.plan
         for _ in range(TRIES):
             door = self._doors.door(plan.dataset.location)

@@ -12,7 +12,8 @@ from policy.values import Treatment
 from .coarse import coarse
 from .errors import StoreFailed
 from .filter_sql import Parameter, bound_row, where
-from .stores import TABLE, Columns
+from .store_columns import Columns
+from .stores import TABLE
 from .treatments import refuse_unnameable
 
 # Writing a filter out takes sqlglot some 20 calls a level, and the row language allows 64 levels.

@@ -28,8 +28,8 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
             against=f"the {BOUND * 1000:.0f} ms of the design",
             goal=Goal("time", 1),
             unit="revocations",
-            how=f"{scale.revocations} revocations in each round, in either gateway in turn, while a reader of each asks "
-            "again and again; from the answer to the revocation to the later of the two first refusals",
+            how=f"{scale.revocations} revocations in each round, in either gateway in turn, while a reader of each "
+            "asks again and again; from the answer to the revocation to the later of the two first refusals",
             cause="A read that was sent before the revocation has to be answered first",
             ours=lambda: quantiles(_refusals(one, other, scale.revocations), n=100, method="inclusive")[98],
             theirs=lambda: BOUND,

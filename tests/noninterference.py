@@ -129,10 +129,10 @@ def observed(shelf: Shelf, dataset: Dataset, world: World, **asked: Any) -> list
         stream = shelf.open(shown, batch_rows, scope=world.scope, dataset=dataset, **asked)
         try:
             encoder = encoder_of(stream.schema)
-            pieces = [str(stream.schema).encode(), encoder.begin()]
+            pieces = [str(stream.schema).encode(), bytes(encoder.begin())]
             while (batch := stream.read_next()) is not None:
-                pieces += encoder.rows(batch)
-            return [*pieces, encoder.end()]
+                pieces += map(bytes, encoder.rows(batch))
+            return [*pieces, bytes(encoder.end())]
         finally:
             stream.close()
     except (StoreFailed, Unencodable) as refused:

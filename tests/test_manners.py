@@ -154,6 +154,15 @@ def test_datasets_are_completed_from_the_gateway_and_silently_not_where_it_canno
     assert completed("remit read ev") == []
 
 
+def test_columns_are_completed_one_after_the_other_with_those_of_the_dataset(service: Service) -> None:
+    who = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("ana")}
+    assert completed("remit read events --columns w", **who) == ["who"]
+    assert "who,x" in completed("remit read events --columns who,", **who)
+    assert "who,who" not in completed("remit read events --columns who,", **who)
+    assert completed("remit read nothing --columns w", **who) == []
+    assert completed("remit read --columns w", **who) == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_a_script_that_it_understands(shell: str) -> None:
     script = run("completion", shell).stdout
