@@ -3,7 +3,9 @@
 import contextlib
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -15,9 +17,12 @@ from service import Service, serving
 from sqlalchemy import Engine
 from test_streams import end_of, streaming
 
+from audit.ledger import Ledger
 from audit.postgres import Embedded
 from authz.dictionary import Dictionary
+from authz.permit import Permitted
 from authz.subjects import Subjects, Whose
+from policy.values import Principal
 
 ODD = [
     "17",
@@ -229,3 +234,33 @@ def test_a_killed_gateway_leaves_everybody_whose_rows_left_in_the_record(
     assert (end["details"]["ended_by"], end["details"]["at_most"]) == ("lost", True)
     assert (end["details"]["subjects"], end["details"]["subjects_digest"]) == (whose.count, whose.digest)
     assert names(whose) == sorted(f"e{number}" for number in range(200))
+
+
+def test_an_erased_person_is_nobody_any_more_and_what_was_proved_stays_proved(
+    service: Service, place: tuple[Service, Engine], subjects: Subjects
+) -> None:
+    engine = place[1]
+    ledger = Ledger(engine, gateway="erasing", clock=lambda: datetime.now(UTC))
+    dictionary = Dictionary(engine, ledger)
+    grant = service.grant(columns=["x"])
+    before = service.read(grant=grant).headers["Remit-Read"]
+    said = end_of(service, before)["details"]
+    bundle = SimpleNamespace(digest="sha256:0")
+
+    def erase(name: str) -> bool:
+        under = Permitted(bundle, (), ledger.head().epoch)  # type: ignore[arg-type]
+        return dictionary.erase("user.unique_id", name, by=Principal("sam"), why="left the company", under=under)
+
+    try:
+        assert not erase("nobody of this name")
+        assert erase("e1")
+    finally:
+        ledger.close()
+    whose = subjects.subjects_of(before)
+    assert (names(whose), whose.count, whose.erased) == (["e0", "e2"], 3, 1)
+    assert whose.digest == said["subjects_digest"]
+    (entry,) = service.entries(kind="subject.erased")
+    assert entry["details"] == {"data_class": "user.unique_id", "why": "left the company"}
+    again = service.read(grant=grant).headers["Remit-Read"]
+    assert names(subjects.subjects_of(again)) == ["e0", "e1", "e2"]
+    assert subjects.subjects_of_reads([before, again]).count == 4
