@@ -36,6 +36,7 @@ class Kind(StrEnum):
     REQUEST_WITHDRAWN = "request.withdrawn"
     REVIEW_DUE = "review.due"
     REVIEW_CLOSED = "review.closed"
+    SUBJECT_ERASED = "subject.erased"
     PAUSE_SET = "pause.set"
     PAUSE_LIFT_PROPOSED = "pause.lift_proposed"
     PAUSE_LIFTED = "pause.lifted"

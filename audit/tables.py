@@ -211,6 +211,39 @@ USAGE_CURSOR = Table(
 )
 """One row: the last entry that usage has counted; 0 where it has counted none."""
 
+SUBJECTS = Table(
+    "subjects",
+    METADATA,
+    Column("ordinal", Integer, Identity(always=True), primary_key=True),
+    Column("data_class", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    # Of the class and the name: a B-tree refuses names of 2,700 bytes, and a row must be countable whoever it is about.
+    UniqueConstraint("digest", name="subjects_digest"),
+)
+"""The dictionary of subjects: who an ordinal is. A row that is deleted is a person that was erased."""
+
+READ_SUBJECTS = Table(
+    "read_subjects",
+    METADATA,
+    Column("read", Text, primary_key=True),
+    Column("grant_id", Text, nullable=False),
+    Column("subjects", Integer, nullable=False),
+    Column("bitmap", LargeBinary, nullable=False),
+    Index("read_subjects_grant", "grant_id"),
+)
+"""Whose rows each read contained, as ordinals in a Roaring bitmap; a read without a row contained nobody's."""
+
+GRANT_SUBJECTS = Table(
+    "grant_subjects",
+    METADATA,
+    Column("grant_id", Text, primary_key=True),
+    Column("subjects", Integer, nullable=False),
+    Column("is_spent", Boolean, nullable=False),
+    Column("bitmap", LargeBinary, nullable=False),
+)
+"""Who was counted against each grant's `max_subjects`, and whether somebody more was met; see `authz.subjects`."""
+
 PAUSES = Table(
     "pauses",
     METADATA,

@@ -3,6 +3,7 @@
 AuthzError
 ├── StoreFailed   a store could not be read, or is not what the catalog says
 │   └── DoorClosed   somebody else closed the way to it just now; try again
+├── NotCounted    whose rows these are could not be recorded
 ├── ReadStopped   a read was closed while rows were still to come
 ├── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
 └── BundleHeld    a bundle would open again what an alert's containment closed; it is not let in
@@ -26,6 +27,10 @@ class DoorClosed(StoreFailed):
 
     def __init__(self) -> None:
         super().__init__("the dataset's files were replaced just now; ask again")
+
+
+class NotCounted(AuthzError):
+    """Whose rows they are could not be recorded, so they do not leave."""
 
 
 class ReadStopped(AuthzError):

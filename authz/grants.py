@@ -2,14 +2,15 @@
 
 import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import GRANT_DATASETS, GRANTS
+from audit.tables import GRANT_DATASETS, GRANT_SUBJECTS, GRANTS
 from policy.lifecycle import becomes
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
@@ -27,7 +28,8 @@ KIND_OF = {
 # An hour more than in force: the decision goes by the gateway's clock, which may differ from the database's.
 _CANDIDATES = text(
     """
-    SELECT id, scope, status, rows_used FROM grants WHERE id IN (
+    SELECT id, scope, status, rows_used, subjects, is_spent
+    FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
         SELECT grant_id FROM grant_datasets
         WHERE dataset = :dataset AND (principal = :principal OR team = ANY(:teams)) AND ends > now() - interval '1 hour'
         UNION ALL (
@@ -47,7 +49,8 @@ _CANDIDATES = text(
 )
 _OF_MANY = text(
     """
-    SELECT id, scope, status, rows_used FROM grants WHERE id IN (
+    SELECT id, scope, status, rows_used, subjects, is_spent
+    FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
         SELECT grant_id FROM grant_datasets WHERE dataset = ANY(:datasets) AND ends > now() - interval '1 hour'
             AND (principal = ANY(:principals) OR team = ANY(:teams))
     ) ORDER BY id
@@ -91,12 +94,12 @@ class GrantStore:
     def get(self, grant: str) -> Grant | None:
         """The grant with this id, or None."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(GRANTS).where(GRANTS.c.id == grant)).one_or_none()
+            row = connection.execute(_with_subjects().where(GRANTS.c.id == grant)).one_or_none()
         return _grant(row) if row else None
 
     def page(self, principal: Principal | None, before: str | None, limit: int) -> list[Grant]:
         """Up to `limit` grants, newest id first, below `before`; of `principal` and its teams, or everybody's."""
-        query = select(GRANTS).order_by(GRANTS.c.id.desc()).limit(limit)
+        query = _with_subjects().order_by(GRANTS.c.id.desc()).limit(limit)
         if principal is not None:
             teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
             query = query.where(or_(GRANTS.c.principal == principal.name, GRANTS.c.team.in_(teams)))
@@ -143,12 +146,13 @@ class GrantStore:
         self, connection: Connection, grant: str, status: GrantStatus, *, by: Principal, why: str, under: Permitted
     ) -> tuple[Grant | None, list[Entry]]:
         """As `change`, within a change of the ledger: the grant as it is then, and the entry where it changed."""
-        row = connection.execute(select(GRANTS).where(GRANTS.c.id == grant).with_for_update()).one_or_none()
+        locked = _with_subjects().where(GRANTS.c.id == grant).with_for_update(of=GRANTS)
+        row = connection.execute(locked).one_or_none()
         before = _grant(row) if row else None
         if before is None or not becomes(before.status, status):
             return before, []
         connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
-        after = Grant(before.id, before.scope, status, before.rows_used)
+        after = replace(before, status=status)
         return after, [_entry(KIND_OF[status], after, by, under, {"why": why})]
 
     def of_many(self, principals: Collection[str], teams: Collection[str], datasets: Collection[str]) -> list[Grant]:
@@ -198,7 +202,14 @@ def _columns(grant: Grant, by: str, at: datetime) -> dict[str, object]:
 
 
 def _grant(row: Row[Any]) -> Grant:
-    return Grant(row.id, scope_from_json(row.scope), GrantStatus(row.status), row.rows_used)
+    scope, status = scope_from_json(row.scope), GrantStatus(row.status)
+    return Grant(row.id, scope, status, row.rows_used, row.subjects or 0, bool(row.is_spent))
+
+
+def _with_subjects() -> Select[Any]:
+    counted = GRANT_SUBJECTS.c
+    joined = GRANTS.outerjoin(GRANT_SUBJECTS, counted.grant_id == GRANTS.c.id)
+    return select(GRANTS, counted.subjects, counted.is_spent).select_from(joined)
 
 
 def _entry(kind: Kind, grant: Grant, by: Principal, under: Permitted, details: dict[str, object]) -> Entry:

@@ -32,14 +32,17 @@ class RowStream:
         self,
         rows: Rows,
         files: tuple[File, ...],
-        given: tuple[Given, ...],
+        statement: Statement,
         pseudonyms: dict[str, Pseudonyms],
         batch_rows: int,
     ) -> None:
-        self.schema = pa.schema([column.field for column in given])
+        self.schema = pa.schema([column.field for column in statement.given])
+        self.subjects = pa.nulls(0)
+        """Whose the rows are that were read last, as the store has it: NULL where that is not known."""
         self._rows = rows
         self._files = files
-        self._given = given
+        self._given = statement.given
+        self._subject = statement.subject
         self._pseudonyms = pseudonyms
         self._batch_rows = batch_rows
 
@@ -67,6 +70,7 @@ class RowStream:
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """What leaves of rows as the store has them: the one place where both are at hand."""
+        self.subjects = batch.column(self._subject)
         shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -98,7 +102,7 @@ class Reader:
             for column in statement.given
             if column.treatment is Treatment.PSEUDONYM
         }
-        return RowStream(rows, files, statement.given, pseudonyms, batch_rows)
+        return RowStream(rows, files, statement, pseudonyms, batch_rows)
 
     def count(self, plan: Allow, _recorded: Recorded) -> tuple[int, int]:
         """How many rows a plan without a grant would give, and of how many subjects. Raises `StoreFailed`.

@@ -22,6 +22,8 @@ class Records:
     def authorized(self, read: str, principal: Principal, request: ReadRequest, plan: Allow, bundle: Bundle) -> Entry:
         """The entry that stands before the first byte of a read."""
         limit: dict[str, Json] = {} if plan.limit is None else {"limit": plan.limit, "limited_by": plan.limited_by}
+        if plan.subjects_left is not None:
+            limit["subjects_left"] = plan.subjects_left
         scope = plan.grant.scope.of(plan.dataset.name)
         return Entry(
             Kind.READ_AUTHORIZED,

@@ -20,6 +20,10 @@ from .treatments import refuse_unnameable
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 5_000))
 
 
+SUBJECT = "whose row it is"
+"""What a statement calls the subject where that is not a column of the answer as it is in the store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """A column of the answer: what the reader really gets of it, and the Arrow type it has in the store."""
@@ -39,13 +43,14 @@ class Given:
 class Statement:
     """What a store is asked, and what becomes of it.
 
-    The statement's columns are those of `given` that are not hidden, in their order; if there is none, one that
-    only counts rows.
+    The statement's columns are those of `given` that are not hidden, in their order, and behind them the subject of
+    each row, unless it is among them; `subject` is its place.
     """
 
     sql: str
     parameters: pa.RecordBatch | None
     given: tuple[Given, ...]
+    subject: int
 
 
 def select(plan: Allow, columns: Columns) -> Statement:
@@ -54,7 +59,11 @@ def select(plan: Allow, columns: Columns) -> Statement:
     Raises `StoreFailed` where the store has not, or not any more, every column that the catalog declares.
     """
     _refuse_changed(plan, columns)
-    given, shown = [], []
+    subject = plan.dataset.subject
+    refuse_unnameable(subject, columns[subject].arrow)
+    given: list[Given] = []
+    shown: list[exp.Expression] = []
+    whose = None
     for planned in plan.columns:
         name, stored = planned.column.name, columns[planned.column.name]
         treatment, expression = planned.treatment, exp.column(name, quoted=True)
@@ -64,13 +73,18 @@ def select(plan: Allow, columns: Columns) -> Statement:
         if treatment is Treatment.PSEUDONYM:
             refuse_unnameable(name, stored.arrow)
         if treatment is not Treatment.HIDDEN:
+            if name == subject and treatment is not Treatment.COARSE:
+                whose = len(shown)
             shown.append(exp.alias_(expression, name, quoted=True))
         given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
     parameters: list[Parameter] = []
-    query = exp.select(*(shown or [exp.true()])).from_(_kept(plan, parameters))
+    if whose is None:
+        whose = len(shown)
+        shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True))
+    query = exp.select(*shown).from_(_kept(plan, parameters))
     if plan.limit is not None:
         query = query.limit(plan.limit)
-    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given))
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given), whose)
 
 
 def count(plan: Allow, columns: Columns) -> Statement:
@@ -81,7 +95,7 @@ def count(plan: Allow, columns: Columns) -> Statement:
     rows = exp.alias_(exp.Count(this=exp.Star()), "rows")
     subjects = exp.alias_(exp.Count(this=exp.Distinct(expressions=[subject])), "subjects")
     query = exp.select(rows, subjects).from_(_kept(plan, parameters))
-    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, ())
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, (), subject=1)
 
 
 def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:

@@ -24,6 +24,7 @@ from .errors import AuthzError, DoorClosed, ReadStopped, StoreFailed
 from .files import File, pin
 from .lockdown import BUFFER, LOCK, SETTINGS
 from .store_columns import Columns, StoreColumn
+from .treatments import can_name
 
 TABLE = "dataset"
 """What a statement calls the dataset's rows."""
@@ -214,6 +215,11 @@ def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType] | str:
     for name in dataset.columns:
         if name in found and name not in door.columns:
             return f"dataset `{dataset.name}`: its files disagree on the type of column `{name}`"
+    subject = door.columns.get(dataset.subject)
+    if subject is not None and not can_name(subject.arrow):
+        return (
+            f"dataset `{dataset.name}`: nobody is named by `{dataset.subject}`, which is {subject.arrow} in the store"
+        )
     return found
 
 

@@ -11,10 +11,23 @@ from pathlib import Path
 
 import structlog
 
-from . import appends, decisions, growth, holds, pages, proofs, scans, small_reads, verify, witnessed
+from . import (
+    appends,
+    decisions,
+    growth,
+    holds,
+    pages,
+    proofs,
+    revocations,
+    scans,
+    small_reads,
+    subjects,
+    verify,
+    witnessed,
+)
 from .contest import Contest, Result, compare
 from .failed import Failed
-from .gateways import gateway
+from .gateways import gateway, gateway_here
 from .machine import load, machine
 from .picture import draw, figure_of
 from .place import Place, place
@@ -89,6 +102,8 @@ def steps(where: Place, scale: Scale) -> Mapping[str, Callable[[], Iterator[Cont
     def with_a_gateway() -> Iterator[Contest]:
         with gateway(where, "gateway", scale) as service:
             yield from scans.contests(where, service, scale)
+            with gateway_here(where, service, "subjects") as parts:
+                yield from subjects.contests(parts, scale)
             yield from small_reads.contests(where, service, scale)
 
     return {
@@ -96,6 +111,7 @@ def steps(where: Place, scale: Scale) -> Mapping[str, Callable[[], Iterator[Cont
         "appends": partial(appends.contests, where, scale),
         "checkpoints": partial(witnessed.contests, where, scale),
         "scans and small reads": with_a_gateway,
+        "revocations": partial(revocations.contests, where, scale),
         "pages": partial(pages.contests, where, scale),
         "verify": partial(verify.contests, where, scale),
         "proofs": partial(proofs.contests, where, scale),

@@ -21,6 +21,8 @@ class Scale:
     leaves: int
     pages: int
     holds: int
+    revocations: int
+    streams: int
 
 
 FULL = Scale(
@@ -38,6 +40,8 @@ FULL = Scale(
     leaves=10_000_000,
     pages=50,
     holds=1_000,
+    revocations=100,
+    streams=10,
 )
 TINY = Scale(
     rounds=2,
@@ -54,4 +58,6 @@ TINY = Scale(
     leaves=70_000,
     pages=3,
     holds=20,
+    revocations=5,
+    streams=2,
 )

@@ -14,6 +14,7 @@ SCOPE = {
     "starts": "2026-11-01T00:00:00Z",
     "ends": "2036-12-01T00:00:00Z",
     "max_rows": 5_000_000,
+    "max_subjects": 2_000,
     "justification": "Pointer paths for the computer-use model, run cua-7b-v3.",
     "datasets": {"pointer_events": {"columns": ["occurred_at", "x"], "rows": "x < 900"}},
 }
@@ -52,7 +53,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
 }
 
-GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, **SCOPE}
+GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, "subjects_used": 0, **SCOPE}
 ASKED_FOR = {
     "id": REQUEST,
     "state": "open",
@@ -102,7 +103,7 @@ ANSWERS: Mapping[str, Any] = {
         "grant": GRANT,
         "purpose": "train_ai_system.computer_use",
         "columns": [{"name": "x", "class": "user.behavior.pointer", "treatment": "clear"}],
-        "rows": "(x < 900) and (x < 500)",
+        "rows": "(x < 900 and employee_id is not null) and (x < 500)",
         "limit": 1000,
         "limited_by": "limit",
         "rules": ["pointer"],

@@ -112,5 +112,6 @@ def grant_json(grant: Grant, at: datetime) -> dict[str, Any]:
         "status": grant.status.value,
         "state": grant_state(grant, at).value,
         "rows_used": grant.rows_used,
+        **({} if grant.scope.max_subjects is None else {"subjects_used": grant.subjects_used}),
         **scope_to_json(grant.scope),
     }

@@ -60,7 +60,15 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/reads": Call(
         (*DECIDED, *STORED),
         media=tuple(ENCODERS),
-        headers=("Remit-Read", "Remit-Grant", "Remit-Entry", "Remit-Rows", "Remit-Limit", "Cache-Control"),
+        headers=(
+            "Remit-Read",
+            "Remit-Grant",
+            "Remit-Entry",
+            "Remit-Rows",
+            "Remit-Limit",
+            "Remit-Limit-Subjects",
+            "Cache-Control",
+        ),
     ),
     "POST /v1/reads:check": Call(answer=CheckAnswer),
     "GET /v1/datasets": Call(answer=DatasetList),
@@ -112,13 +120,17 @@ HEADER: Mapping[str, tuple[str, Json]] = {
     "Remit-Grant": ("the grant that permits it", {"type": "string"}),
     "Remit-Entry": ("the number of the entry that was written before the first row", {"type": "integer"}),
     "Remit-Rows": ("the filter that was applied, scope and ask together, percent-encoded", {"type": "string"}),
+    "Remit-Limit-Subjects": (
+        "how many people more may have their rows in the grant's reads; it ends before the first row of one more",
+        {"type": "integer"},
+    ),
     "Remit-Limit": ("rows after which a limit or a budget cuts; only where one may", {"type": "integer"}),
     "Cache-Control": ("what may be kept on the way: rows never", {"enum": ["no-store", AN_HOUR]}),
     "WWW-Authenticate": ("how to say who you are", {"const": "Bearer"}),
     "Retry-After": ("seconds after which to try again", {"type": "integer"}),
 }
 """Every header of Remit's own, what it says, and its schema."""
-SOMETIMES = ("Remit-Limit",)
+SOMETIMES = ("Remit-Limit", "Remit-Limit-Subjects")
 BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape, "POST /v1/requests": AskShape}
 """Bodies that a route takes as plain JSON and understands by itself."""
 TOO_LARGE = f"a body of more than {LARGEST_BODY // 1024} KB"

@@ -18,6 +18,8 @@ from authz.alone import Alone
 from authz.asking import Asking
 from authz.containment import Containment
 from authz.control import Control, Watch
+from authz.counting import CountedRows
+from authz.dictionary import Dictionary
 from authz.endings import Endings
 from authz.grants import GrantStore
 from authz.guard import Guard
@@ -33,6 +35,7 @@ from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.requests import RequestStore
 from authz.stream import GovernedStream
+from authz.subjects import Subjects
 from authz.usage import Usage
 
 from .audiences import report_audiences
@@ -61,6 +64,8 @@ class Parts:
     records: Records
     oversight: Oversight
     reader: Reader
+    dictionary: Dictionary
+    subjects: Subjects
     endings: Endings
     identity: Identity
     refused_tokens: RefusedTokens
@@ -83,7 +88,7 @@ class Parts:
         """Open what a permit permits; raises `StoreFailed`, and then nothing was opened."""
         stream = GovernedStream(
             permit,
-            self.reader.open(permit),
+            CountedRows(permit, self.reader.open(permit), self.dictionary, self.subjects),
             guard=self.guard,
             control=self.control,
             grants=self.grants,

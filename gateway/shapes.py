@@ -39,6 +39,7 @@ class ScopeShape(Closed):
     starts: AwareDatetime
     ends: AwareDatetime
     max_rows: int | None = Field(None, ge=1, le=2**53 - 1, description="over the grant's whole life")
+    max_subjects: int | None = Field(None, ge=1, le=2**31 - 1, description="people, over the grant's whole life")
     justification: str = Field(min_length=1)
     training_run: str | None = None
     assessment: str | None = None
@@ -52,6 +53,7 @@ class GrantShape(ScopeShape):
     status: Literal["active", "suspended", "revoked"] = Field(description="what was done to it")
     state: Literal["not_started", "active", "suspended", "revoked", "expired"] = Field(description="what it is now")
     rows_used: int = Field(ge=0)
+    subjects_used: int | None = Field(None, ge=0, description="only where there is `max_subjects`")
 
 
 class Said(Closed):

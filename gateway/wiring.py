@@ -30,6 +30,7 @@ from authz.asking import Asking
 from authz.bundles import BundleStore
 from authz.containment import Containment
 from authz.control import Control, Watch
+from authz.dictionary import Dictionary
 from authz.endings import Endings
 from authz.gate import Gate
 from authz.grants import GrantStore
@@ -49,6 +50,7 @@ from authz.refused_tokens import RefusedTokens
 from authz.requests import RequestStore
 from authz.reviews import Reviews
 from authz.stores import look
+from authz.subjects import Subjects
 from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle
 
@@ -122,6 +124,7 @@ def _parts(
     gate = Gate(engine, ledger, holds, pauses, clock)
     control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle, gate)
     records = Records(keys.of_literals())
+    dictionary = Dictionary(engine, ledger)
     alerts = Alerts(engine, ledger, clock=clock)
     reader = Reader(catalog_folder=settings.catalog.parent, keys=keys)
     requests, reach = RequestStore(engine), Reach(reader, ledger, records)
@@ -144,6 +147,8 @@ def _parts(
         records=records,
         oversight=Oversight(control, ledger),
         reader=reader,
+        dictionary=dictionary,
+        subjects=Subjects(engine, dictionary),
         endings=Endings(ledger, grants),
         identity=identity,
         refused_tokens=RefusedTokens(ledger),

@@ -93,7 +93,7 @@ class GrantedDataset:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A declared scope that was approved, what was done to it since, and how many rows it has used."""
+    """A declared scope that was approved, what was done to it since, how many rows and subjects it has used."""
 
     id: str
     status: str
@@ -105,6 +105,8 @@ class Grant:
     max_rows: int | None = None
     rows_used: int = 0
     state: str = ""
+    max_subjects: int | None = None
+    subjects_used: int = 0
     justification: str = ""
     training_run: str | None = None
     assessment: str | None = None
@@ -114,6 +116,11 @@ class Grant:
     def rows_left(self) -> int | None:
         """How many rows may still be read under it; None where it has no budget."""
         return None if self.max_rows is None else max(0, self.max_rows - self.rows_used)
+
+    @property
+    def subjects_left(self) -> int | None:
+        """How many people more may have their rows read under it; None where it has no such budget."""
+        return None if self.max_subjects is None else max(0, self.max_subjects - self.subjects_used)
 
 
 @dataclass(frozen=True, slots=True)

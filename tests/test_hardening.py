@@ -214,7 +214,6 @@ def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
     from authz.stream import GovernedStream, StreamEnded
 
     ends: list[tuple[Any, ...]] = []
-    batch = pa.record_batch({"x": [1, 2, 3]})
     stream = GovernedStream(
         permit=SimpleNamespace(  # type: ignore[arg-type]
             plan=SimpleNamespace(
@@ -222,7 +221,9 @@ def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
             ),
             recorded=SimpleNamespace(epoch=1),
         ),
-        rows=SimpleNamespace(read_next=lambda: (stream.interrupt("stopping"), batch)[1], close=lambda: None),  # type: ignore[arg-type]
+        rows=SimpleNamespace(  # type: ignore[arg-type]
+            fetch=lambda epoch: (stream.interrupt("stopping"), epoch)[1], close=lambda: None, settle=dict
+        ),
         guard=None,  # type: ignore[arg-type]
         control=SimpleNamespace(is_confirmed=True, state=SimpleNamespace(epoch=1)),  # type: ignore[arg-type]
         grants=None,  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def test_a_read_within_scope_gets_its_rows_and_leaves_an_entry_before_and_after(
     assert (before["actor"], before["dataset"], before["grant"]) == ("ana", "events", grant)
     assert before["details"]["rules"] == ["pointer", "who"]
     assert after["seq"] > before["seq"]
-    assert after["details"] == {"rows": 10, "ended_by": "end"}
+    assert (after["details"]["rows"], after["details"]["ended_by"], after["details"]["subjects"]) == (10, "end", 3)
 
 
 def test_columns_left_out_are_those_of_the_scope_in_its_order(service: Service) -> None:
@@ -141,11 +141,11 @@ def test_a_budget_is_counted_over_reads_the_last_one_is_cut_and_then_it_is_used_
     grant = service.grant(columns=["x"], max_rows=1500)
     first = service.read(grant=grant)
     assert pa.ipc.open_stream(first.content).read_all().num_rows == 1000
-    assert entry_of(service, first, "read.completed")["details"] == {"rows": 1000, "ended_by": "end"}
     last = service.read(grant=grant)
     assert last.headers["Remit-Limit"] == "500"
     assert pa.ipc.open_stream(last.content).read_all().num_rows == 500
-    assert entry_of(service, last, "read.completed")["details"] == {"rows": 500, "ended_by": "budget"}
+    ends = [entry_of(service, each, "read.completed")["details"] for each in (first, last)]
+    assert [(end["rows"], end["ended_by"]) for end in ends] == [(1000, "end"), (500, "budget")]
     assert service.read(grant=grant).json()["code"] == "beyond_budget"
     (mine,) = [each for each in service.call("GET", "/v1/grants").json()["items"] if each["id"] == grant]
     assert mine["rows_used"] == 1500

@@ -113,12 +113,14 @@ def _say_grant(done: str, grant: Grant, *, as_json: bool) -> None:
         return
     terminal.say(f"{done} {grant.id}: {_who(grant)} for {grant.purpose}")
     terminal.fields([("status", grant.status), ("datasets", list(grant.datasets))], terminal.out())
-    terminal.fields([("used", f"{_budget(grant)} rows"), ("ends", grant.ends)], terminal.out())
+    terminal.fields([("used", f"{_budget(grant)} rows"), ("subjects", _subjects(grant))], terminal.out())
+    terminal.fields([("ends", grant.ends)], terminal.out())
 
 
 def _line(grant: Grant) -> tuple[object, ...]:
     who, datasets = _who(grant), list(grant.datasets)
-    return grant.id, grant.state or grant.status, who, grant.purpose, datasets, _budget(grant), grant.ends
+    used = f"{_budget(grant)}; {subjects} subjects" if (subjects := _subjects(grant)) else _budget(grant)
+    return grant.id, grant.state or grant.status, who, grant.purpose, datasets, used, grant.ends
 
 
 def _who(grant: Grant) -> str:
@@ -127,3 +129,7 @@ def _who(grant: Grant) -> str:
 
 def _budget(grant: Grant) -> str:
     return f"{grant.rows_used:,} of {'any' if grant.max_rows is None else f'{grant.max_rows:,}'}"
+
+
+def _subjects(grant: Grant) -> str:
+    return "" if grant.max_subjects is None else f"{grant.subjects_used:,} of {grant.max_subjects:,}"
