@@ -1,11 +1,26 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
-from .answers import Alert, Check, Compared, Dataset, Grant, LedgerKeys, Line, Page, Problem, Reloaded, Whoami
+from .answers import (
+    Accepted,
+    Alert,
+    Check,
+    Compared,
+    Dataset,
+    Grant,
+    LedgerKeys,
+    Line,
+    Page,
+    Pause,
+    Problem,
+    Reloaded,
+    Whoami,
+)
 from .client import Client, connect
 from .errors import BrokenStream, GatewayFault, LoginFailed, Misuse, NotInstalled, Refused, RemitError, Unreachable
 from .rows import Receipt, RowReader
 
 __all__ = [
+    "Accepted",
     "Alert",
     "BrokenStream",
     "Check",
@@ -20,6 +35,7 @@ __all__ = [
     "Misuse",
     "NotInstalled",
     "Page",
+    "Pause",
     "Problem",
     "Receipt",
     "Refused",
