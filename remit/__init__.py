@@ -1,6 +1,20 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
-from .answers import Alert, Check, Compared, Dataset, Grant, LedgerKeys, Line, Page, Problem, Reloaded, Whoami
+from .answers import (
+    Accepted,
+    Alert,
+    Check,
+    Compared,
+    Dataset,
+    Grant,
+    LedgerKeys,
+    Line,
+    Page,
+    Pause,
+    Problem,
+    Reloaded,
+    Whoami,
+)
 from .client import Client, connect
 from .errors import (
     BrokenStream,
@@ -17,6 +31,7 @@ from .rows import Receipt, RowReader
 from .webhooks import Notice, verify_webhook
 
 __all__ = [
+    "Accepted",
     "Alert",
     "BrokenStream",
     "Check",
@@ -33,6 +48,7 @@ __all__ = [
     "NotInstalled",
     "Notice",
     "Page",
+    "Pause",
     "Problem",
     "Receipt",
     "Refused",

@@ -209,7 +209,7 @@ def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: 
     own.stop()
     widened(own)
     own.start(wait=False)
-    assert own.process.wait(timeout=60) == 1
+    assert own.process.wait(timeout=240) == 1
     assert "would open again what alert" in own.log()
     (own.folder / "policies.conf").write_text(POLICIES)
     own.start()
