@@ -75,15 +75,16 @@ def select(plan: Allow, columns: Columns) -> Statement:
         if treatment is not Treatment.HIDDEN:
             if name == subject and treatment is not Treatment.COARSE:
                 whose = len(shown)
-            shown.append(exp.alias_(expression, name, quoted=True))
+            shown.append(exp.alias_(expression, name, quoted=True, copy=False))
         given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
     parameters: list[Parameter] = []
     if whose is None:
         whose = len(shown)
         shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True))
-    query = exp.select(*shown).from_(_kept(plan, parameters))
+    # Nothing is copied on the way: a copy of a filter costs more than to make it.
+    query = exp.select(*shown, copy=False).from_(_kept(plan, parameters), copy=False)
     if plan.limit is not None:
-        query = query.limit(plan.limit)
+        query = query.limit(plan.limit, copy=False)
     return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given), whose)
 
 
@@ -104,8 +105,8 @@ def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
     rows = exp.select("*").from_(TABLE)
     for filter in (plan.scope_rows, plan.asked_rows):
         if filter is not None:
-            rows = rows.where(where(filter, types, parameters))
-    return rows.subquery("kept")
+            rows = rows.where(where(filter, types, parameters), copy=False)
+    return rows.subquery("kept", copy=False)
 
 
 def _refuse_changed(plan: Allow, columns: Columns) -> None:

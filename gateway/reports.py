@@ -1,7 +1,8 @@
 """`GET /v1/reports/exposure`: who could read a dataset in a time, and who did."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -11,6 +12,7 @@ from audit.entries import Json, Kind
 from audit.past import Sought
 from audit.report_values import ExposureReport
 from audit.reporting import Asked, Reporter, UnknownDataset
+from audit.usage import Known
 from authz.stream import LONGEST
 from policy.values import Principal
 
@@ -35,7 +37,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     """The reports of one gateway."""
     router = APIRouter(prefix="/v1/reports", tags=["audit"])
     Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
-    reporter = Reporter(parts.engine, parts.settings.witnesses, timedelta(seconds=LONGEST) + SLOW)
+    longest = timedelta(seconds=LONGEST) + SLOW
+    reporter = Reporter(parts.engine, parts.settings.witnesses, longest, partial(_whose, parts))
 
     @router.get("/exposure")
     def exposure(
@@ -63,6 +66,11 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             raise Failed("unknown_dataset", str(unknown), "name a dataset and a time in which it was there") from None
 
     return router
+
+
+def _whose(parts: Parts, reads: Sequence[str]) -> Known:
+    found = parts.subjects.subjects_of_reads(reads)
+    return Known(found.count, tuple(person.name for person in found.people))
 
 
 def _of_alert(parts: Parts, id: int) -> tuple[str | None, datetime]:
