@@ -86,7 +86,9 @@ def _joined(
     start = Start.of(session, tree, *_trusted_since(since, given, known))
     joined = Joined(tree, size, start, {str(key) for key in given}, changed)
     end = _end(session, size, changed)
-    tasks = tuple(Task(at, min(at + SPAN, end), max(at, start.after)) for at in range(start.at, end, SPAN))
+    # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
+    begins = range(start.at, end, SPAN) or (start.at,)
+    tasks = tuple(Task(at, max(at, min(at + SPAN, end)), max(at, start.after)) for at in begins)
     sizes = (size, start.after) if start.since else (size,)
     for span in read_spans(session, Work(url, tree, tuple({*given, *known}), sizes, tasks)):
         joined.join(span)
@@ -120,14 +122,15 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 
 def _trusted_since(
     since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
-) -> tuple[Checkpoint | None, frozenset[str]]:
-    """The checkpoint to go on from, and the keys that are active there."""
+) -> tuple[Checkpoint | None, frozenset[str], Verifier | None]:
+    """The checkpoint to go on from, the keys that are active there, and the one that is trusted for it."""
     if not since:
-        return None, frozenset()
+        return None, frozenset(), None
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
-    return checkpoint, frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    active = frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    return checkpoint, active, signers[0]
 
 
 def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:
