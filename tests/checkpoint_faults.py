@@ -4,6 +4,7 @@ Afterwards the ledger verifies, what was handed out before is still signed and s
 vouched for one history and signs no other.
 """
 
+import select
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ HERE = Path(__file__).parent
 KEY = Signer("log.example/remit", SIGNED, b"l" * 32)
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE usename = 'remit_gateway' AND datname = current_database()"
 NOTES = "SELECT note FROM audit_checkpoints WHERE size IN (SELECT size FROM audit_cosignatures) ORDER BY size DESC"
+SILENT = 30
+"""Seconds: longer than all that the signer itself waits for."""
 PLACES = tuple(
     Fault(side, call, what)
     for side, call, faults in (
@@ -72,19 +75,29 @@ class Signing:
             text=True,
             env=clean_environment(),
         )
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
+        self._answer()
 
     def look(self) -> bool:
         """Whether one more entry is signed and co-signed; a process that is dead says nothing."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         try:
             self.process.stdin.write("look\n")
             self.process.stdin.flush()
         except OSError:
             return False
-        return self.process.stdout.readline().startswith("signed")
+        return self._answer().startswith("signed")
+
+    def _answer(self) -> str:
+        """Its next line; none where it is dead, or says nothing for so long that it gets killed."""
+        assert self.process.stdout is not None
+        until = time.monotonic() + SILENT
+        while time.monotonic() < until:
+            if select.select([self.process.stdout], [], [], 0.2)[0]:
+                return self.process.stdout.readline()
+            if _is_dead(self.process.pid):  # its pipe stays open while strace holds one of its threads
+                return ""
+        self.process.kill()
+        return ""
 
     def mend(self) -> None:
         """Starts what is dead, as whoever runs it would, and waits until a checkpoint counts again."""
@@ -148,6 +161,11 @@ class Signing:
         larger = str(Checkpoint(KEY.name, seen.size + 1, leaf_hash(b"another")))
         asked = [Submission(seen.size, (), Note(text, (KEY.sign(text),))) for text in (other, larger)]
         return any(self.witness.add(each).status_code == 200 for each in asked)
+
+
+def _is_dead(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state in "ZX"
 
 
 @contextmanager

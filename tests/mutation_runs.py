@@ -100,6 +100,7 @@ def mutated(job: Job) -> Counter[tuple[str, By]]:
                 assert found is kind.found_by, _told(kind, found, job, state, changed)
                 hand.change(changed, state)
                 counted[kind.name, found] += 1
+            print(f"{job.name}: {counted.total()} changes, up to `{kind.name}`", file=sys.stderr, flush=True)
         assert hand.read() == state
         assert found_by(url, keys, seen) is By.NOBODY, "a ledger that was put back"
     return counted
@@ -114,6 +115,13 @@ def untouched(job: Job) -> int:
         found = found_by(job.place.owner, ledger.keys, ledger.seen())
         assert found is By.NOBODY, (job.shape, found, problems(job.place.owner))
     return 1
+
+
+def _followed(left: Iterator[int]) -> Iterator[int]:
+    for number, quiet in enumerate(left, 1):
+        yield quiet
+        if number % 50 == 0:
+            print(f"{number} untouched ledgers", file=sys.stderr, flush=True)
 
 
 def _told(kind: Kind, found: By, job: Job, state: Tables, changed: Tables) -> str:
@@ -192,8 +200,12 @@ def run(mutations: int, ledgers: int, seed: int, processes: int = 2) -> str:
     ):
         wanted = [_job(place, f"untouched_{number}", shape) for number, shape in enumerate(shapes(ledgers, seed))]
         running = [pool.submit(mutated, job) for job in jobs(place, mutations, seed)]
-        quiet = sum(pool.map(untouched, wanted))
-        counted = sum((each.result() for each in running), Counter[tuple[str, By]]())
+        try:
+            left = pool.map(untouched, wanted)
+            counted = sum((each.result() for each in running), Counter[tuple[str, By]]())
+            quiet = sum(_followed(left))
+        finally:
+            pool.shutdown(cancel_futures=True)  # what was found is said now, not after all the others
     found = {by: sum(made for (_, who), made in counted.items() if who is by) for by in By}
     told = ", ".join(f"{name} {made:,}" for (name, _), made in sorted(counted.items()))
     return (
