@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from .checkpoints import BY_INDEX, Signed
+from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .instances import held_locks, lock_key
@@ -51,8 +52,10 @@ def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress
 
     `keys` are those that the verifier trusts. `since` is the note of a checkpoint that was verified before: the tree
     must have grown out of it, and only newer entries are read. Raises `NotReadable` where the database does not answer
-    or has no ledger, `NotProven` or `BadNote` where `since` is signed by none of the keys or is no checkpoint.
+    or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or `BadNote` where `since` is signed
+    by none of the keys or is no checkpoint.
     """
+    settings_of(url)
     try:
         with psycopg.connect(url) as session:
             held = held_locks(session)

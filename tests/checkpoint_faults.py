@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from faulting import SECONDS, Fault
+from faulting import Fault
 from straced import calls, traced
 from witnessing import HTTP, Running, clean_environment, make_key
 
@@ -33,6 +33,8 @@ HERE = Path(__file__).parent
 KEY = Signer("log.example/remit", SIGNED, b"l" * 32)
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE usename = 'remit_gateway' AND datname = current_database()"
 NOTES = "SELECT note FROM audit_checkpoints WHERE size IN (SELECT size FROM audit_cosignatures) ORDER BY size DESC"
+PATIENCE = 240
+"""Seconds until mending is given up: three processes start in it, on a machine that does much else."""
 SILENT = 30
 """Seconds: longer than all that the signer itself waits for."""
 PLACES = tuple(
@@ -101,7 +103,7 @@ class Signing:
 
     def mend(self) -> None:
         """Starts what is dead, as whoever runs it would, and waits until a checkpoint counts again."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + PATIENCE
         while True:
             self.database.ensure_running()
             if self.witness.process.poll() is not None:
