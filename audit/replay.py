@@ -52,7 +52,8 @@ class Events:
 
     def take(self, seq: int, entry: Mapping[str, Any], read: str) -> None:
         """The next entry, which is of `read` if it is of any."""
-        kind, digest = entry.get("kind"), entry.get("digest")
+        # Whoever changed it may have made anything of it, also what no set takes.
+        kind, digest = str(entry.get("kind")), entry.get("digest")
         if kind == Kind.READ_AUTHORIZED:
             if read in self.begun:
                 self.twice.append((seq, f"read `{read}` is authorised again while it has no end"))
@@ -64,8 +65,8 @@ class Events:
         elif kind in CONTROLS:
             details = entry.get("details")
             vkey = details.get("vkey") if isinstance(details, Mapping) else None
-            of = digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in str(kind) else entry.get("grant")
-            self.controls.append(Control(seq, str(kind), str(of)))
+            of = digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in kind else entry.get("grant")
+            self.controls.append(Control(seq, kind, str(of)))
             self.used.append({})
             self.named.append({})
         if digest and kind != Kind.POLICY_REFUSED:
