@@ -355,13 +355,17 @@ def test_a_witness_that_hangs_holds_up_nobody_else(database, ledger, checkpointe
 
     lent[0].add = hang
     with shown_to(database, ledger, places, 2) as witnessing:
-        for _ in range(3):
-            grow(ledger, checkpointer)
-            witnessing.look()
-            while witnessing.note() is None or f"\n{ledger.head().size}\n" not in witnessing.note():
+        try:
+            for _ in range(3):
+                grow(ledger, checkpointer)
                 witnessing.look()
-        assert witnessing.standing.failing == {KEYS[0].name: "it takes too long to answer"}
-        answers.set()
+                while witnessing.note() is None or f"\n{ledger.head().size}\n" not in witnessing.note():
+                    witnessing.look()
+            # The other two may take longer than a round, too, on a machine that does much else.
+            while witnessing.standing.failing != {KEYS[0].name: "it takes too long to answer"}:
+                witnessing.look()
+        finally:
+            answers.set()
         while witnessing.standing.failing:
             witnessing.look()
         assert not documents(database, Kind.WITNESS_REFUSED)
