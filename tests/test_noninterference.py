@@ -21,9 +21,9 @@ VALUES = [
 ]
 
 
-def test_a_few_thousand_pairs_of_reads_on_stores_that_differ_out_of_sight_are_alike_byte_for_byte() -> None:
-    outcome = noninterference.compare(2000, seed=7)
-    assert outcome.kinds["rows"] > 500
+def test_a_thousand_pairs_of_reads_on_stores_that_differ_out_of_sight_are_alike_byte_for_byte() -> None:
+    outcome = noninterference.compare(1000, seed=7)
+    assert outcome.kinds["rows"] > 250
     assert not outcome.differences
 
 
