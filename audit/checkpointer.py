@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from . import keyfiles
 from .checkpoints import LedgerChanged, Signed, sign
 from .entries import Entry, Json, Kind
 from .errors import AuditError, BadNote, KeyUnfit, NotReadable
@@ -162,12 +163,7 @@ class Checkpointer:
     def _remember(self, signed: Signed) -> None:
         if self._seen == signed.checkpoint:
             return
-        draft = self._seen_at.with_name(f".{SEEN}.{secrets.token_hex(8)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(signed.note)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._seen_at)
+        keyfiles.replace(self._seen_at, signed.note.encode())
         self._seen = signed.checkpoint
 
 

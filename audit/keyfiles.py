@@ -3,7 +3,8 @@
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import KeyUnfit
@@ -30,18 +31,29 @@ def read(path: Path) -> bytes:
         raise KeyUnfit(f"`{path}`: {fault.strerror}; it must be readable by this user only") from fault
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Put `content` in the place of what the file holds, mode 0600, durably, whole or not at all. Raises `OSError`."""
+    with _drafted(path, content) as draft:
+        draft.replace(path)
+
+
 def _make(path: Path, key: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A link appears whole or not at all, and never replaces a key that another process made meanwhile.
+    with _drafted(path, key) as draft, suppress(FileExistsError):
+        os.link(draft, path)
+
+
+@contextmanager
+def _drafted(path: Path, content: bytes) -> Iterator[Path]:
+    """A file beside `path` with `content`, flushed; gone afterwards, and the folder is flushed too."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # A link appears whole or not at all, and never replaces a key that another process made meanwhile.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

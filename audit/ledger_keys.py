@@ -4,8 +4,6 @@ Each line is a key: the first is new, the second, if there is one, is the one be
 rotation, so that whoever trusts it has time to learn of the new one. `RETIRED` lines name keys that sign no more.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,17 +67,10 @@ def read(path: Path) -> LedgerKeys:
 def rotate(path: Path) -> LedgerKeys:
     """Puts a new key in front, whole or not at all; a running gateway takes it up by itself. Raises `KeyUnfit`."""
     keys = read(path).rotated()
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(bytes(keys))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        keyfiles.replace(path, bytes(keys))
     except OSError as fault:
         raise KeyUnfit(f"`{path}`: {fault.strerror}; it stays as it was") from fault
-    finally:
-        draft.unlink(missing_ok=True)
     return keys
 
 
