@@ -6,7 +6,8 @@ checkpoint is the tree's and signed. Completeness is that nothing is missing, an
 together (see `replay`). Whoever can rewrite all of it, keys included, is found by a checkpoint that somebody else kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -56,24 +57,39 @@ def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress
     by none of the keys or is no checkpoint.
     """
     settings_of(url)
+    with _understood(), psycopg.connect(url) as session:
+        return verify_on(session, url, keys=keys, since=since, progress=progress)
+
+
+def verify_on(
+    session: Session, url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None
+) -> Verdict:
+    """The same over a session of the caller's to that database, on which nothing is under way; it stays open."""
+    with _understood():
+        session.rollback()
+        held = held_locks(session)
+        session.rollback()
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.execute(BY_INDEX)
+        heads = session.execute(HEAD).fetchall()
+        size, frontier = heads[0] if heads else (0, b"")
+        # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
+        held |= held_locks(session)
+        joined = _joined(session, url, size, tuple(keys), since, progress)
+        if len(heads) > 1:
+            joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
+        joined.check_head(frontier)
+        joined.check_stored(session)
+        session.rollback()
+    return _verdict(joined, held, is_key_given=bool(keys))
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
     try:
-        with psycopg.connect(url) as session:
-            held = held_locks(session)
-            session.rollback()
-            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            session.execute(BY_INDEX)
-            heads = session.execute(HEAD).fetchall()
-            size, frontier = heads[0] if heads else (0, b"")
-            # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
-            held |= held_locks(session)
-            joined = _joined(session, url, size, tuple(keys), since, progress)
-            if len(heads) > 1:
-                joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
-            joined.check_head(frontier)
-            joined.check_stored(session)
+        yield
     except psycopg.Error as fault:
         raise NotReadable(f"the ledger cannot be read: {str(fault).strip().splitlines()[0]}") from fault
-    return _verdict(joined, held, is_key_given=bool(keys))
 
 
 def _joined(

@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api] [alerts] [mutations] [syscalls]
+python tests/torture.py [decisions] [pairs] [api] [alerts] [mutations] [syscalls] [kills]
 """
 
 import argparse
@@ -80,6 +80,11 @@ def syscalls(_: int) -> str:
     return f"on the way of a read: {', '.join(reads)}; of a checkpoint: {', '.join(checkpoints)}; all held"
 
 
+def kills(seed: int) -> str:
+    """A thousand `kill -9` under load: of gateways, of their PostgreSQL's backends and its postmaster."""
+    return script("onslaught.py", str(KILLS), str(seed))
+
+
 def _each(place: Fault, made: int, hold: Callable[[Fault], None]) -> str:
     print(f"{place.name}: {made} calls", flush=True)
     for when in range(1, made + 1):
@@ -102,6 +107,7 @@ PARTS: Mapping[str, Callable[[int], str]] = {
     "alerts": alerts,
     "mutations": mutations,
     "syscalls": syscalls,
+    "kills": kills,
 }
 
 
