@@ -43,6 +43,8 @@ PATIENCE = 180
 """Seconds that mending may take on a machine that does much else."""
 SIZES = (10, 10, 1_000, 3_000_000)
 """Rows that a reader asks for: most kills hit what is recorded, some the stream of a large answer."""
+PAUSE = 0.002
+"""Seconds that a reader takes for each piece, so that a large answer is still on its way when something dies."""
 READERS = 2
 """Of each gateway."""
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE usename = 'remit_gateway' AND datname = current_database()"
@@ -95,6 +97,7 @@ class Onslaught:
             for piece in answer.iter_bytes():
                 body += piece
                 self.arrived.set()
+                time.sleep(PAUSE)
         self.asked += 1
         return Got(read, _is_whole(bytes(body))) if read and body else None
 
