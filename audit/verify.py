@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from .active import activated
 from .checkpoints import BY_INDEX, Signed
 from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
@@ -102,7 +103,7 @@ def _joined(
         changed.append(Problem(1, str(fault).partition(";")[0]))
         tree = StoredTree.empty()
     known = _known_keys(session)
-    start = Start.of(session, tree, *_trusted_since(since, given, known))
+    start = Start.of(session, tree, *_trusted_since(session, tree, since, given, known))
     joined = Joined(tree, size, start, {str(key) for key in given}, changed)
     end = _end(session, size, changed)
     # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
@@ -140,7 +141,7 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 
 
 def _trusted_since(
-    since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
+    session: Session, tree: StoredTree, since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
 ) -> tuple[Checkpoint | None, frozenset[str], Verifier | None]:
     """The checkpoint to go on from, the keys that are active there, and the one that is trusted for it."""
     if not since:
@@ -148,7 +149,9 @@ def _trusted_since(
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
-    active = frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    active, others = frozenset(map(str, signers)), frozenset(str(key) for key, signs in known.items() if signs)
+    if others - active:  # of other gateways: the table only says which to look for
+        active |= others & activated(session, tree, checkpoint)
     return checkpoint, active, signers[0]
 
 
