@@ -87,6 +87,7 @@ def kills(seed: int) -> str:
 
 def _each(place: Fault, made: int, hold: Callable[[Fault], None]) -> str:
     print(f"{place.name}: {made} calls", flush=True)
+    assert made, "where no call is made nothing is tried"
     for when in range(1, made + 1):
         hold(place.at(when))
     return f"{place.name} {made}"
