@@ -12,4 +12,4 @@ def test_killed_under_load_no_rows_went_out_without_an_entry_and_every_read_has_
     place = Path(tempfile.mkdtemp(dir=folder))
     place.chmod(0o711)
     with onslaught(place, seed=5) as load:
-        assert load.run(12).startswith("12 kill -9")
+        assert load.run(6).startswith("6 kill -9")
