@@ -22,12 +22,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 # A million random decisions beside stock Casbin and a reference, 100,000 pairs of reads on stores that differ out of
-# sight, and Schemathesis at length; about an hour. The results go to benchmarks/torture.md.
+# sight, Schemathesis at length, a thousand gateways killed while they alert, 10,000 changes to ledgers, every system call of a read and of a checkpoint made to fail;
+# about an hour and a half. The results go to benchmarks/torture.md. ARGS=mutations runs one part.
 torture: $(READY)
 	$(BIN)/python tests/torture.py $(ARGS)
 
 # Every speed that the design promises, beside its opponent's; about six minutes, best on a machine that does nothing else.
-# ARGS=--growth: how cost grows, up to 10,000,000 entries; about half an hour and 20 GB of disk.
+# ARGS=--growth: how cost grows, up to 10,000,000 entries; up to half an hour and 20 GB of disk.
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 

@@ -1,18 +1,23 @@
 """The alerts that are kept: raised and counted by the follower, listed and acknowledged by people."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, insert, select, update
 
+from .drafts import stamp
 from .entries import Entry, Kind
 from .folding import QUIET, Folded, fold
 from .ledger import Ledger
+from .mending import Mended
+from .outbox import enqueue
 from .severities import Severity
-from .signals import Alert, Evidence
-from .tables import ALERT_CURSOR, ALERTS
+from .signals import Alert, Evidence, signal_of
+from .states import Event, State
+from .steps import Doing, step
+from .tables import ALERT_CURSOR, ALERTS, AUDIT_HEAD
 
 WRITER = "remit"
 """The actor of `alert.raised`: nobody in person."""
@@ -52,32 +57,40 @@ class Alerts:
         return _alert_of(row) if row else None
 
     def acknowledge(self, id: int, *, by: str, why: str, teams: Sequence[str] = ()) -> Alert | None:
-        """Acknowledge an open alert and write `alert.acknowledged`, both or neither; None where there is none.
+        """Take an alert on and write `alert.acknowledged`, both or neither; None where there is none.
 
-        One that is not open stays as it is, with whoever acknowledged it first, and nothing is written.
+        One that somebody took on already, or that is over, stays as it is, and nothing is written.
         """
         alert = self.get(id)
-        if alert is None or alert.state != "open":
+        if alert is None or alert.acknowledged_by is not None:
             return alert
 
         def work(connection: Connection) -> Sequence[Entry]:
-            changed = connection.execute(
-                update(ALERTS)
-                .where(ALERTS.c.id == id, ALERTS.c.state == "open")
-                .values(
-                    state="acknowledged",
-                    acknowledged_by=by,
-                    acknowledged_at=self._clock(),
-                    acknowledged_why=why,
-                )
-            )
-            return [_acknowledged(alert, by, tuple(teams), why)] if changed.rowcount else []
+            alert = held(connection, id)
+            if alert is None or alert.acknowledged_by is not None:
+                return []
+            doing = Doing(Event.ACKNOWLEDGED, by, why, self._clock(), tuple(teams))
+            return _those(step(connection, alert, doing))
 
         self._ledger.change(work, raises_epoch=False)
         return self.get(id)
 
-    def take(self, signals: Sequence[Alert], *, after: int, upto: int) -> tuple[Alert, ...]:
+    def uncontained(self, worst: Severity, since: datetime) -> tuple[Alert, ...]:
+        """Alerts of `worst` or worse that counted since then, are of a dataset, and neither contained nor over."""
+        loose = (State.OPEN, State.ACKNOWLEDGED, State.REOPENED)
+        query = select(ALERTS).where(
+            ALERTS.c.severity <= int(worst), ALERTS.c.last_at >= since, ALERTS.c.state.in_(loose)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.where(ALERTS.c.dataset.is_not(None)).order_by(ALERTS.c.id)).mappings()
+            return tuple(_alert_of(row) for row in rows)
+
+    def take(
+        self, signals: Sequence[Alert], mended: Sequence[Mended] = (), *, after: int, upto: int
+    ) -> tuple[Alert, ...]:
         """Fold the signals of the entries `after` < seq ≤ `upto`, move the cursor; what was raised, oldest first.
+
+        What a signal opens again is among it; what is `mended` is resolved.
 
         All in one transaction that holds the cursor's row, so that each entry counts once however many gateways
         follow the ledger and wherever one of them stops. Nothing where another has moved the cursor meanwhile.
@@ -86,19 +99,43 @@ class Alerts:
             if not _hold_cursor(connection, after):
                 return ()
             folded = _fold(connection, signals)
-            if not folded.raised:
+            if not (folded.raised or mended or any(signal.reopens for signal in signals)):
                 _store(connection, folded, upto)
                 return ()
         raised: list[Alert] = []
 
         # Raising writes entries, and the ledger's head has to be locked before the cursor: hence once more, in order.
         def work(connection: Connection) -> Sequence[Entry]:
-            if _hold_cursor(connection, after):
-                raised.extend(_store(connection, _fold(connection, signals), upto))
-            return [_raised(alert) for alert in raised]
+            if not _hold_cursor(connection, after):
+                return []
+            again = _reopened(connection, signals, self._clock())
+            new = _store(connection, _fold(connection, again.rest), upto)
+            raised.extend((*again.alerts, *new))
+            entries = [*again.entries, *map(_raised, new)]
+            return entries + _mended(connection, mended, self._clock(), behind=len(entries))
 
         self._ledger.change(work, raises_epoch=False)
         return tuple(raised)
+
+    def raise_at_once(self, connection: Connection, entry: Entry) -> Sequence[Entry]:
+        """Raise what `entry` says without waiting for the follower; the entries to write, `entry` first.
+
+        For the work of a `Ledger.change`, which holds the head: so the number that `entry` will have is known. Where
+        there is such an alert already, the follower counts the entry when it comes to it, and otherwise not again.
+        """
+        seq = 1 + int(connection.execute(select(AUDIT_HEAD.c.size)).scalar_one())
+        signal = signal_of(seq, {**asdict(entry), "at": stamp(self._clock())})
+        raised = _fold(connection, [signal]).raised if signal else ()
+        return [entry, *(_raised(_insert(connection, alert)) for alert in raised)]
+
+
+def held(connection: Connection, id: int) -> Alert | None:
+    """The alert as it is now, kept so until the transaction ends; None where there is none."""
+    if not 0 < id <= _LARGEST_ID:
+        return None
+    query = select(ALERTS).where(ALERTS.c.id == id).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
+    return _alert_of(row) if row else None
 
 
 def _hold_cursor(connection: Connection, after: int) -> bool:
@@ -121,10 +158,91 @@ def _store(connection: Connection, folded: Folded, upto: int) -> tuple[Alert, ..
     connection.execute(update(ALERT_CURSOR).values(seq=upto))
     if folded.counted:
         connection.execute(_COUNTED, [_counts_of(alert) for alert in folded.counted])
-    return tuple(
-        replace(alert, id=connection.execute(insert(ALERTS).values(_row_of(alert)).returning(ALERTS.c.id)).scalar_one())
-        for alert in folded.raised
+    return tuple(_insert(connection, alert) for alert in folded.raised)
+
+
+def _insert(connection: Connection, alert: Alert) -> Alert:
+    """The alert as it is kept, with what is to be told about it."""
+    id = connection.execute(insert(ALERTS).values(_row_of(alert)).returning(ALERTS.c.id)).scalar_one()
+    stored = replace(alert, id=id)
+    enqueue(connection, stored, "raised")
+    return stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopened:
+    """Alerts that are open again with their entries, and the signals that opened none."""
+
+    alerts: tuple[Alert, ...]
+    entries: tuple[Entry, ...]
+    rest: tuple[Alert, ...]
+
+
+def _reopened(connection: Connection, signals: Sequence[Alert], at: datetime) -> _Reopened:
+    """Open again what signals say is open again; one that is open anyway stays, and the signal stands for itself."""
+    alerts: list[Alert] = []
+    entries: list[Entry] = []
+    rest: list[Alert] = []
+    for signal in signals:
+        known = held(connection, signal.reopens) if signal.reopens else None
+        if known is None:
+            rest.append(signal)
+            continue
+        alert = _again(known, signal)
+        doing = Doing(Event.REOPENED, WRITER, signal.title, at, details={"entry": signal.last_seq})
+        entry = step(connection, alert, doing, behind=len(entries))
+        if entry is None:
+            rest.append(signal)
+            continue
+        connection.execute(update(ALERTS).where(ALERTS.c.id == alert.id).values(_opened_anew(alert)))
+        alerts.append(replace(alert, state=State.REOPENED))
+        entries.append(entry)
+    return _Reopened(tuple(alerts), tuple(entries), tuple(rest))
+
+
+def _mended(connection: Connection, mended: Sequence[Mended], at: datetime, *, behind: int) -> list[Entry]:
+    """Resolve the alerts that each of `mended` ends; their entries."""
+    entries: list[Entry] = []
+    for over in mended:
+        ended = select(ALERTS).where(
+            ALERTS.c.code == over.code, ALERTS.c.state != State.RESOLVED, ALERTS.c.last_seq < over.seq
+        )
+        for row in connection.execute(ended.order_by(ALERTS.c.id).with_for_update()).mappings().all():
+            doing = Doing(Event.RESOLVED, WRITER, over.why, at, details={"entry": over.seq})
+            entries += _those(step(connection, _alert_of(row), doing, behind=behind + len(entries)))
+    return entries
+
+
+def _again(alert: Alert, signal: Alert) -> Alert:
+    """An old alert that a signal opens again: as severe as the signal says, with what both rest on."""
+    evidence = replace(
+        alert.evidence,
+        line=signal.evidence.line,
+        given=signal.evidence.given,
+        next=signal.evidence.next,
+        entries=(*alert.evidence.entries, signal.last_seq),
     )
+    return replace(
+        alert,
+        severity=min(alert.severity, signal.severity),
+        title=signal.title,
+        count=alert.count + 1,
+        last_seq=signal.last_seq,
+        last_at=signal.last_at,
+        evidence=evidence,
+        acknowledged_by=None,
+        acknowledged_at=None,
+        acknowledged_why=None,
+    )
+
+
+def _opened_anew(alert: Alert) -> dict[str, Any]:
+    same = {name: getattr(alert, name) for name in ("title", "count", "last_seq", "last_at")}
+    return same | {"severity": int(alert.severity), "evidence": asdict(alert.evidence)}
+
+
+def _those(entry: Entry | None) -> list[Entry]:
+    return [] if entry is None else [entry]
 
 
 # Only what counting changes: an acknowledgement that commits meanwhile is not undone.
@@ -186,16 +304,4 @@ def _raised(alert: Alert) -> Entry:
             "data_classes": sorted(alert.data_classes),
             "entries": alert.evidence.entries,
         },
-    )
-
-
-def _acknowledged(alert: Alert, by: str, teams: tuple[str, ...], why: str) -> Entry:
-    return Entry(
-        Kind.ALERT_ACKNOWLEDGED,
-        actor=by,
-        teams=teams,
-        dataset=alert.dataset,
-        grant=alert.grant,
-        code=alert.code,
-        details={"alert": alert.id, "severity": str(alert.severity), "principal": alert.actor, "why": why},
     )

@@ -25,6 +25,7 @@ NETWORK: Mapping[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 """Seconds, and milliseconds for `tcp_user_timeout`: a database that went silent is a fault within 15 seconds."""
+WRITE_IT = "write it as postgresql://role@host/name, and in a password `%25` for `%` and `%40` for `@`"
 
 
 def engine_for(url: str, *, connections: int = 20) -> Engine:
@@ -32,10 +33,7 @@ def engine_for(url: str, *, connections: int = 20) -> Engine:
 
     What the URL itself sets wins over the limits here. Raises `DatabaseUnfit` where libpq cannot read it.
     """
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as problem:
-        raise DatabaseUnfit(f"the database's URL is not libpq's: {problem}".strip()) from None
+    given = settings_of(url)
     options = " ".join(f"-c {name}={value}" for name, value in LIMITS.items())
     settings = {"application_name": "remit", **NETWORK, **given, "options": f"{options} {given.get('options', '')}"}
 
@@ -45,6 +43,22 @@ def engine_for(url: str, *, connections: int = 20) -> Engine:
     engine = create_engine("postgresql+psycopg://", creator=connect, pool_size=connections, max_overflow=0)
     event.listen(engine, "checkout", _refuse_the_dead)
     return engine
+
+
+def settings_of(url: str) -> Mapping[str, Any]:
+    """What libpq reads in a URL. Raises `DatabaseUnfit` where it is none, without a word of the password in it.
+
+    libpq quotes what it does not understand, and takes what stands behind the first `@` for the host: where a password
+    has a `%` or a `@` in it, both would say a part of it.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as problem:
+        why = str(problem).partition(":")[0]
+        raise DatabaseUnfit(f"the database's URL is not libpq's: {why}; {WRITE_IT}") from None
+    if "@" in str(given.get("host") or "")[1:]:  # in front it says that a socket has a name and no file
+        raise DatabaseUnfit(f"the database's URL is not libpq's: there is a `@` in the host; {WRITE_IT}")
+    return given
 
 
 def is_quiet(session: psycopg.Connection[Any]) -> bool:

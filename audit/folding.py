@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from .severities import SPREAD, SPREAD_WITHIN
 from .signals import MOST, Alert, Key, together_of
+from .states import State
 
 QUIET = timedelta(hours=1)
 """An alert that has counted nothing for longer than this is over; what comes then is a new one."""
@@ -57,6 +58,8 @@ class _Board:
         self._touch(len(self.alerts) - 1)
 
     def place(self, signal: Alert) -> None:
+        if any(signal.last_seq in self.alerts[slot].evidence.entries for slot in self.slots.get(signal.key, ())):
+            return None  # raised at once, past the follower
         live = [slot for slot in self.slots.get(signal.key, ()) if _is_live(self.alerts[slot], signal.last_at)]
         had = frozenset[str]().union(*(self.alerts[slot].data_classes for slot in live))
         fitting = [slot for slot in live if self.alerts[slot].severity <= signal.severity]
@@ -83,7 +86,7 @@ class _Board:
 
 
 def _is_live(alert: Alert, at: datetime) -> bool:
-    return alert.state != "resolved" and at - alert.last_at <= QUIET
+    return alert.state != State.RESOLVED and at - alert.last_at <= QUIET
 
 
 def _counted(alert: Alert, signal: Alert) -> Alert:

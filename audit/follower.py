@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .alerts import Alerts
 from .errors import AuditError
 from .listening import ENTRIES, listening
+from .mending import mended_of
 from .signals import Alert, signal_of
 from .tables import ALERT_CURSOR, AUDIT_HEAD
 from .trail import after
@@ -91,7 +92,8 @@ class Follower:
             return False
         lines = after(self._engine, cursor, _BATCH)
         signals = [signal for line in lines if (signal := signal_of(line.seq, line.doc))]
-        raised = self._alerts.take(signals, after=cursor, upto=lines[-1].seq)
+        mended = [over for line in lines if (over := mended_of(line.seq, line.doc))]
+        raised = self._alerts.take(signals, mended, after=cursor, upto=lines[-1].seq)
         for alert in raised:
             log.warning("alert_raised", alert=alert.id, severity=str(alert.severity), title=alert.title)
             self._deliver(alert)

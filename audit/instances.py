@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from .entries import Entry, Kind
+from .entries import Entry, Json, Kind
 from .head import Session
 
 # Shared, so that a gateway that reconnects does not wait until its own old session is noticed to be gone.
@@ -17,7 +17,8 @@ HELD = """
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 LEFT_OPEN = """
-    SELECT doc FROM open_reads JOIN audit_entries USING (seq)
+    SELECT doc, coalesce(subjects, 0), bitmap
+    FROM open_reads JOIN audit_entries USING (seq) LEFT JOIN read_subjects ON read_subjects.read = open_reads.read
     WHERE gateway = ANY(%s) OR open_reads.read = ANY(%s) ORDER BY seq
 """
 
@@ -54,7 +55,7 @@ def orphans(session: Session, gateway: str) -> tuple[Entry, ...]:
 
 def interruptions(session: Session, *, gateways: Sequence[str] = (), reads: Sequence[str] = ()) -> tuple[Entry, ...]:
     """An end for each open read of `gateways`, and for each of `reads` that is open."""
-    return tuple(_interrupted(doc) for (doc,) in session.execute(LEFT_OPEN, (list(gateways), list(reads))))
+    return tuple(_interrupted(*row) for row in session.execute(LEFT_OPEN, (list(gateways), list(reads))))
 
 
 def _is_free(session: Session, gateway: str) -> bool:
@@ -62,7 +63,11 @@ def _is_free(session: Session, gateway: str) -> bool:
     return row is not None and bool(row[0])
 
 
-def _interrupted(doc: dict[str, Any]) -> Entry:
+def _interrupted(doc: dict[str, Any], subjects: int, bitmap: bytes | None) -> Entry:
+    """The end of a read that nobody ended: how many rows left is lost, whose they were at most is not."""
+    digest: dict[str, Json] = (
+        {} if bitmap is None else {"subjects_digest": f"sha256:{sha256(bitmap).hexdigest()}", "at_most": True}
+    )
     return Entry(
         Kind.READ_INTERRUPTED,
         doc["actor"],
@@ -72,5 +77,5 @@ def _interrupted(doc: dict[str, Any]) -> Entry:
         purpose=doc.get("purpose"),
         grant=doc.get("grant"),
         digest=doc.get("digest"),
-        details={"ended_by": "lost", "authorized_by": doc["gateway"]},
+        details={"ended_by": "lost", "authorized_by": doc["gateway"], "subjects": subjects, **digest},
     )

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from .head import Session
 from .merkle import Frontier
-from .notes import Checkpoint
+from .notes import Checkpoint, Verifier
 from .proofs import Nodes
 from .replay import Replay
+from .signed import signed_beyond
 from .spans import SPAN, Problem, Span
 from .tiles import BITS, WIDTH, Edge, Place, Tile
 from .tilestore import StoredTree, tiles_at
@@ -29,16 +30,24 @@ class Start:
     above: Edge = field(default_factory=Edge)
     since: Checkpoint | None = None
     active: frozenset[str] = frozenset()
+    by: Verifier | None = None
 
     @classmethod
-    def of(cls, session: Session, tree: StoredTree, since: Checkpoint | None, active: frozenset[str]) -> "Start":
+    def of(
+        cls,
+        session: Session,
+        tree: StoredTree,
+        since: Checkpoint | None,
+        active: frozenset[str],
+        by: Verifier | None,
+    ) -> "Start":
         """From `since`, as the stored tiles have it: they are proven by its root, see `Joined`. None: the beginning."""
         if since is None or since.size > tree.edge.size:
             return cls(since=since, active=active)
         count = since.size // SPAN
         units = Frontier(count, tuple(tree.work(session, lambda node: _units(count, node))))
         above = _edge_above(session, tree, count * SPAN >> BITS)
-        return cls(count * SPAN, since.size, units, above, since, active)
+        return cls(count * SPAN, since.size, units, above, since, active, by)
 
 
 def _units(count: int, node: Nodes) -> list[bytes]:
@@ -82,7 +91,7 @@ class Joined:
         self.head = Frontier() if not self.size else None
         self.vouching = Vouching(self.tree.origin, self.trusted, set(self.start.active))
         since = self.start.since
-        if since is not None and (since.origin != self.tree.origin or since.size > self.tree.edge.size):
+        if since is not None and (since.origin != self.tree.origin or since.size > min(self.tree.edge.size, self.size)):
             what = f"the checkpoint of {since.size} entries is not of this ledger, or the ledger has lost some of them"
             self.changed.append(Problem(min(since.size, self.size) + 1, what))
 
@@ -113,6 +122,7 @@ class Joined:
 
     def check_stored(self, session: Session) -> None:
         """The stored tree is that of the entries, above the lowest level, which each span has compared."""
+        self.changed += [Problem(*wrong) for wrong in signed_beyond(session, self.size)]
         if self.tree.edge.size != self.vouching.last and not (self.start.after and not self.vouching.last):
             what = "the stored tree does not end at the last checkpoint"
             self.changed.append(Problem(self.tree.edge.size, what))
@@ -142,9 +152,13 @@ class Joined:
 
     def _check_since(self, trees: dict[int, Frontier]) -> None:
         since = self.start.since
-        if since is not None and since.size in trees and trees[since.size].root() != since.root:
+        if since is None or since.size not in trees:
+            return
+        if trees[since.size].root() != since.root:
             what = f"the ledger did not grow out of the checkpoint of {since.size} entries"
             self.changed.append(Problem(since.size, what))
+        elif self.start.by is not None:
+            self.vouching.go_on(since.size, self.start.by)
 
     def _grow(self, span: Span) -> None:
         if self.units is None:

@@ -50,24 +50,23 @@ class Events:
     ended: set[str] = field(default_factory=set)
     twice: list[Found] = field(default_factory=list)
 
-    def take(self, seq: int, entry: Mapping[str, Any]) -> None:
-        """The next entry."""
-        kind, digest = entry.get("kind"), entry.get("digest")
+    def take(self, seq: int, entry: Mapping[str, Any], read: str) -> None:
+        """The next entry, which is of `read` if it is of any."""
+        # Whoever changed it may have made anything of it, also what no set takes.
+        kind, digest = str(entry.get("kind")), entry.get("digest")
         if kind == Kind.READ_AUTHORIZED:
-            read = str(entry.get("read"))
             if read in self.begun:
                 self.twice.append((seq, f"read `{read}` is authorised again while it has no end"))
             self.begun[read] = seq, str(entry.get("gateway"))
             self.used[-1].setdefault((str(digest or ""), str(entry.get("grant") or "")), seq)
         elif kind in ENDS:
-            read = str(entry.get("read"))
             if self.begun.pop(read, None) is None:
                 self.ended.add(read)
         elif kind in CONTROLS:
             details = entry.get("details")
             vkey = details.get("vkey") if isinstance(details, Mapping) else None
-            of = digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in str(kind) else entry.get("grant")
-            self.controls.append(Control(seq, str(kind), str(of)))
+            of = digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in kind else entry.get("grant")
+            self.controls.append(Control(seq, kind, str(of)))
             self.used.append({})
             self.named.append({})
         if digest and kind != Kind.POLICY_REFUSED:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import psycopg
 
+from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .merkle import Frontier, leaf_hash
@@ -164,6 +165,7 @@ def _time(canonical: str) -> str | None:
 @contextmanager
 def _session(url: str) -> Iterator[Session]:
     """A snapshot that changes nothing; what the database says is wrong is `NotReadable`."""
+    settings_of(url)
     try:
         with psycopg.connect(url) as session:
             session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

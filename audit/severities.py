@@ -19,6 +19,9 @@ SPREAD = 3
 """So many excesses of one principal, no two with the same (dataset, code), within `SPREAD_WITHIN` are a SEV3."""
 SPREAD_WITHIN = timedelta(minutes=10)
 
+BY_RULES, WHOLE = "rules", "whole"
+"""The two ways in which a hold check asks: of the rules alone, and of the whole path of a read."""
+
 _BY_NAME = {str(sensitivity): sensitivity for sensitivity in Sensitivity}
 
 
@@ -87,8 +90,54 @@ def _is_unwitnessed(document: Document) -> bool:
     return document.get("kind") == Kind.WITNESSES_BEHIND
 
 
+def _is_blind(document: Document) -> bool:
+    return document.get("kind") == Kind.ALERTING_BLIND
+
+
+def _is_undelivered(document: Document) -> bool:
+    return document.get("kind") == Kind.DELIVERY_BEHIND
+
+
+def _is_refused_in_series(document: Document) -> bool:
+    details = document.get("details")
+    return document.get("kind") == Kind.IDENTITY_REFUSED and isinstance(details, Mapping) and "series" in details
+
+
+def reopened_by(document: Document) -> int | None:
+    """The alert whose hole this entry says is open again; None where it says nothing of the kind."""
+    details = document.get("details")
+    alert = details.get("alert") if isinstance(details, Mapping) else None
+    return alert if _is_open_again(document) and isinstance(alert, int) else None
+
+
+def _is_open_again(document: Document) -> bool:
+    details = document.get("details")
+    path = details.get("path") if isinstance(details, Mapping) else None
+    return document.get("kind") == Kind.HOLD_OPENED and path != BY_RULES
+
+
+def _is_open_by_rules(document: Document) -> bool:
+    return document.get("kind") == Kind.HOLD_OPENED
+
+
+def _would_open(document: Document) -> bool:
+    return document.get("kind") == Kind.HOLD_WOULD_OPEN
+
+
+def _is_beyond_audience(document: Document) -> bool:
+    return document.get("kind") == Kind.AUDIENCE_EXCEEDED
+
+
 def _is_exposed(document: Document) -> bool:
     return document.get("kind") == Kind.STORE_EXPOSED
+
+
+def _is_break_glass(document: Document) -> bool:
+    return document.get("kind") == Kind.GRANT_BREAK_GLASS
+
+
+def _is_review_due(document: Document) -> bool:
+    return document.get("kind") == Kind.REVIEW_DUE
 
 
 def _is_beyond_on_sensitive(document: Document) -> bool:
@@ -114,6 +163,38 @@ TABLE = (
         "pause everything, keep a copy of the database as it is, run `remit audit restore-check`, and call security",
     ),
     Line(
+        "hold_open_again",
+        Severity.SEV1,
+        _is_open_again,
+        "a hole in {dataset} that was closed is open again",
+        "unknown: whoever holds a grant for it can read it until it is closed again",
+        "pause {dataset} unless that was done already, then find out from both histories what opened it",
+    ),
+    Line(
+        "audience_exceeded",
+        Severity.SEV2,
+        _is_beyond_audience,
+        "rules let in to {dataset} whom its owner did not declare",
+        "nothing so far: the audience still stands before the rules, and nothing else does",
+        "ask the owner whether that audience is meant; if not, narrow the rules that the alert names",
+    ),
+    Line(
+        "hold_open_by_rules",
+        Severity.SEV2,
+        _is_open_by_rules,
+        "rules let in again what was closed in {dataset}",
+        "nothing so far: no grant reaches it, but the next one that is approved would",
+        "find out which bundle widened the rules and why, and have them narrowed",
+    ),
+    Line(
+        "hold_would_open",
+        Severity.SEV2,
+        _would_open,
+        "a bundle would open again what was closed in {dataset}; it was refused",
+        "nothing: what was in force before still is",
+        "ask whoever changed the files; two people may accept it by name, in the knowledge of what it opens",
+    ),
+    Line(
         "store_exposed",
         Severity.SEV2,
         _is_exposed,
@@ -128,6 +209,46 @@ TABLE = (
         "witnesses have not co-signed the ledger for more than 5 minutes",
         "nothing: reads go on, but what was written since could still be rewritten unseen",
         "find out which witness fails and why, from the entry, and get it back",
+    ),
+    Line(
+        "break_glass",
+        Severity.SEV3,
+        _is_break_glass,
+        "{actor} broke the glass for {sensitivity} data of {dataset}: a grant that nobody approved",
+        "reads for an hour at most, within rules and audience",
+        "ask {actor} what it is for, revoke the grant where there is no good answer, and have it reviewed",
+    ),
+    Line(
+        "review_due",
+        Severity.SEV3,
+        _is_review_due,
+        "nobody has reviewed yet why {actor} broke the glass for {dataset}",
+        "what was read in that hour",
+        "have an owner of the data close the review: `remit requests list` shows it",
+    ),
+    Line(
+        "alerting_blind",
+        Severity.SEV3,
+        _is_blind,
+        "alerting stands still: nobody is called, whatever happens",
+        "unknown until alerting goes on: nothing that was written since was looked at",
+        "look at `/readyz` and the gateways' logs, restart the gateway that follows, then read what was raised",
+    ),
+    Line(
+        "delivery_behind",
+        Severity.SEV3,
+        _is_undelivered,
+        "alerts do not get through over the channel {actor}",
+        "nothing: what waits is kept and sent when the channel is back",
+        "read `remit alerts list`, and get the channel back or take it out of `REMIT_ALERT_URLS`",
+    ),
+    Line(
+        "identities_refused",
+        Severity.SEV3,
+        _is_refused_in_series,
+        "tokens are refused in series, all from one address",
+        "nothing: whoever it is was not let in",
+        "find out from the entry which machine this is: a service with an old token, or somebody who tries tokens",
     ),
     Line(
         "beyond_on_sensitive",

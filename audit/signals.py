@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .severities import SEVERAL_EXCESSES, Document, Severity, is_excess, line_of, sensitivity_of
+from .severities import SEVERAL_EXCESSES, Document, Severity, is_excess, line_of, reopened_by, sensitivity_of
 
 MOST = 10
 """An alert names its first and its last so many entries: a flood must not grow it without end."""
@@ -34,7 +34,8 @@ class Evidence:
 class Alert:
     """Something for on-call: `count` entries from `first_seq` at `first_at` (UTC) to `last_seq` at `last_at`.
 
-    `state` is `open`, `acknowledged` or `resolved`; `id` is 0 until it is stored. One entry alone is an alert of one.
+    `state` is one of `states.State`; `id` is 0 until it is stored. One entry alone is an alert of one; where it says
+    that what an older alert was about is open again, `reopens` is that one's id.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Alert:
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     acknowledged_why: str | None = None
+    reopens: int | None = None
 
     @property
     def key(self) -> Key:
@@ -104,6 +106,7 @@ def signal_of(seq: int, document: Document) -> Alert | None:
             rules=_texts(details, "rules"),
             is_excess=is_excess(document),
         ),
+        reopens=reopened_by(document),
     )
 
 

@@ -13,6 +13,10 @@ COSIGNED = """
     SELECT size, note, witness, line FROM audit_cosignatures LEFT JOIN audit_checkpoints USING (size)
     WHERE size > %s AND size <= %s ORDER BY size
 """
+BEYOND = """
+    SELECT min(size), max(size) FROM (SELECT size FROM audit_checkpoints UNION ALL SELECT size FROM audit_cosignatures)
+    WHERE size < 1 OR size > %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,10 @@ def wrong_cosignatures(session: Session, after: int, last: int) -> list[tuple[in
         except (BadNote, NotProven) as wrong:
             found.append((size, f"a cosignature of the checkpoint of {size} entries does not hold: {wrong}"))
     return found
+
+
+def signed_beyond(session: Session, last: int) -> list[tuple[int, str]]:
+    """What was signed of a ledger that has only `last` entries now."""
+    low, high = session.execute(BEYOND, (last,)).fetchone() or (None, None)
+    what = f"more than these {last} entries were signed: there are checkpoints or cosignatures of {low} to {high}"
+    return [] if high is None else [(last, what)]

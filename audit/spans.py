@@ -5,13 +5,10 @@ without anybody reading twice. The leaf of each place is the stored tile's where
 from it is told once, at the entry, and what was signed is still compared with what was stored.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from pydantic_core import from_json
-
+from .copying import entries
 from .head import Session
 from .merkle import HASH_BYTES, Frontier, leaf_hash
 from .notes import Verifier
@@ -19,13 +16,12 @@ from .replay import Events
 from .signed import SignedRow, signed_rows, wrong_cosignatures
 from .tiles import BITS, WIDTH, folded
 from .tilestore import StoredTree, tiles_at
+from .wording import Said, Wordings
 
 SPAN = 1 << 13
 """Entries of a span: a power of two, and whole tiles."""
 ROWS = "COPY (SELECT seq, canonical, leaf, doc FROM audit_entries WHERE {} ORDER BY seq) TO STDOUT (FORMAT BINARY)"
 WITHIN = "seq > {} AND seq <= {}"
-# `true == 1 == 1.0` in Python, not in what is searched: texts that hold one of these are compared once more, strictly.
-ALIKE = re.compile(rb"true|false|\.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,53 +57,53 @@ class Span:
     last_at: str = ""
 
 
-def read_span(session: Session, tree: StoredTree, task: Task, keys: Sequence[Verifier], sizes: Iterable[int]) -> Span:
-    """Everything about one span; `sizes` are further sizes at which the tree is wanted."""
+def read_span(
+    session: Session, tree: StoredTree, task: Task, keys: Sequence[Verifier], sizes: Iterable[int], known: Wordings
+) -> Span:
+    """Everything about one span; `sizes` are further sizes at which the tree is wanted, `known` grows."""
     span = Span(task, signed=signed_rows(session, task.read_from, task.end, keys))
     span.changed += [Problem(*wrong) for wrong in wrong_cosignatures(session, task.read_from, task.end)]
-    stored = _stored_leaves(session, tree, task, span)
-    found = _read_entries(session, span, stored)
-    leaves = [stored.get(seq) or found.get(seq) for seq in range(task.start + 1, task.end + 1)]
+    leaves = _stored_leaves(session, tree, task, span)
+    _read_entries(session, span, leaves, tree.edge.size, known)
     _grow(span, leaves, {row.size for row in span.signed} | {size for size in sizes if task.start <= size <= task.end})
     return span
 
 
-def _stored_leaves(session: Session, tree: StoredTree, task: Task, span: Span) -> dict[int, bytes]:
-    """The leaves that the stored tiles have, by their entries."""
+def _stored_leaves(session: Session, tree: StoredTree, task: Task, span: Span) -> list[bytes | None]:
+    """The leaf of each entry, as the stored tiles have it."""
     end = min(task.end, tree.edge.size)
     wanted = {(0, index) for index in range(task.start >> BITS, (end + WIDTH - 1) >> BITS)}
     edge = {place for place in wanted if tree.edge.holds(place)}
     tiles = tiles_at(session, wanted - edge) | {place: tree.edge.rows[place[0]] for place in edge}
-    for place in sorted(wanted - tiles.keys()):
-        span.changed.append(
-            Problem((place[1] << BITS) + 1, f"tile {place[1]} of level 0 of the stored tree is missing")
-        )
-    return {
-        (index << BITS) + number + 1: hashes[number * HASH_BYTES : (number + 1) * HASH_BYTES]
-        for (_, index), hashes in tiles.items()
-        for number in range(len(hashes) // HASH_BYTES)
-    }
+    leaves: list[bytes | None] = [None] * (task.end - task.start)
+    for place in sorted(wanted):
+        if place not in tiles:
+            what = f"tile {place[1]} of level 0 of the stored tree is missing"
+            span.changed.append(Problem((place[1] << BITS) + 1, what))
+            continue
+        hashes, at = tiles[place], (place[1] << BITS) - task.start
+        own = [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
+        leaves[at : at + len(own)] = own[: len(leaves) - at]
+    return leaves
 
 
-def _read_entries(session: Session, span: Span, stored: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Looks at every entry of the span; their leaves, recomputed."""
-    last, leaves = span.task.read_from, dict[int, bytes]()
-    with session.cursor().copy(ROWS.format(WITHIN.format(last, span.task.end))) as copy:
-        copy.set_types(("int8", "bytea", "bytea", "bytea"))
-        for seq, canonical, leaf, doc in copy.rows():
-            if seq != last + 1:
-                _misplaced(span, last, seq)
-            last = seq
-            recomputed = leaf_hash(canonical or b"")
-            if recomputed != leaf:
-                span.changed.append(Problem(seq, "its text is not what was hashed"))
-            if recomputed != stored.get(seq, recomputed):
-                span.changed.append(Problem(seq, "it is not the entry of which the stored tree has the hash"))
-            leaves.setdefault(seq, recomputed)
-            _look_into(span, seq, canonical, doc)
+def _read_entries(session: Session, span: Span, leaves: list[bytes | None], stored: int, known: Wordings) -> None:
+    """Looks at every entry of the span; the first `stored` leaves are stored ones, the others become the entries'."""
+    last, start = span.task.read_from, span.task.start + 1
+    for seq, canonical, leaf, doc in entries(session, ROWS.format(WITHIN.format(last, span.task.end))):
+        if seq != last + 1:
+            _misplaced(span, last, seq)
+        last = seq
+        recomputed = leaf_hash(canonical or b"")
+        if recomputed != leaf:
+            span.changed.append(Problem(seq, "its text is not what was hashed"))
+        if leaves[seq - start] is None:
+            leaves[seq - start] = recomputed
+        elif recomputed != leaves[seq - start] and seq <= stored:
+            span.changed.append(Problem(seq, "it is not the entry of which the stored tree has the hash"))
+        _look_into(span, seq, known.said(canonical, doc))
     if last != span.task.end:
         _misplaced(span, last, span.task.end + 1)
-    return leaves
 
 
 def _misplaced(span: Span, last: int, seq: int) -> None:
@@ -122,36 +118,16 @@ def gap(first: int, end: int) -> str:
     return f"entry {first} is missing" if end == first + 1 else f"entries {first} to {end - 1} are missing"
 
 
-def _look_into(span: Span, seq: int, canonical: bytes | None, doc: bytes | None) -> None:
-    hashed = _parsed(canonical)
-    # The first byte of a binary `jsonb` is the version of its form.
-    searched = _parsed(doc and doc[1:])
-    if hashed is None or hashed != searched or (ALIKE.search(doc or b"") and not _same(hashed, searched)):
+def _look_into(span: Span, seq: int, said: Said) -> None:
+    meaning, at, read = said
+    if not meaning.agrees:
         span.changed.append(Problem(seq, "what is searched is not what was hashed"))
-    if hashed is None:
+    if meaning.entry is None:
         return
-    at = str(hashed.get("at"))
     if at < span.last_at:
         span.changed.append(Problem(seq, "its time is before that of the entry before it"))
     span.first_at, span.last_at = span.first_at or at, at
-    span.events.take(seq, hashed)
-
-
-def _parsed(text: bytes | None) -> dict[str, Any] | None:
-    try:
-        value = from_json(text or b"")
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _same(one: object, other: object) -> bool:
-    """Whether two values that are equal in Python are also of the same types."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return all(map(_same, one, other))
-    return type(one) is type(other)
+    span.events.take(seq, meaning.entry, read)
 
 
 def _grow(span: Span, leaves: Sequence[bytes | None], sizes: set[int]) -> None:

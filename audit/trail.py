@@ -1,7 +1,7 @@
 """Search the ledger, newest first, and read on from an entry. What is searched is what was hashed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,6 +87,13 @@ OF_READ = """
     WITH own AS MATERIALIZED (SELECT seq, doc FROM audit_entries WHERE doc ->> 'read' = :read)
     SELECT seq, doc FROM own WHERE seq > :after AND seq < :before {conditions} ORDER BY seq DESC LIMIT :n
 """
+READS_AT_ONCE = 1_000
+# One look into the index for each: with a list of them PostgreSQL might walk through the table.
+OF_READS = text("""
+    SELECT own.seq, own.doc FROM unnest(CAST(:reads AS text[])) AS asked (read), LATERAL (
+        SELECT seq, doc FROM audit_entries WHERE doc ->> 'read' = asked.read OFFSET 0
+    ) AS own WHERE own.seq < :before
+""")
 # By halving: time never runs back, so it needs no index. Fixed in width, times sort as texts do, byte by byte.
 FIRST_SINCE = text("""
     WITH RECURSIVE half (low, high) AS (
@@ -121,6 +128,30 @@ def after(engine: Engine, seq: int, limit: int) -> list[Line]:
     bounds = {"after": seq, "before": AFTER_EVERYTHING, "n": limit}
     with engine.connect() as connection:
         return list(_lines(connection, STRETCH.format(conditions="", way="ASC"), bounds))
+
+
+def every(engine: Engine, query: Query) -> Iterator[Line]:
+    """All entries that fit, newest first, fetched page by page as they are taken. Faults are SQLAlchemy's."""
+    while True:
+        page = search(engine, query)
+        yield from page.lines
+        if page.next is None:
+            return
+        query = replace(query, before_seq=page.next)
+
+
+def of_reads(engine: Engine, reads: Sequence[str], before: int) -> Iterator[Line]:
+    """Every entry of these reads with seq < `before`, in no order. Faults are SQLAlchemy's."""
+    with engine.connect() as connection:
+        for start in range(0, len(reads), READS_AT_ONCE):
+            sought = {"reads": list(reads[start : start + READS_AT_ONCE]), "before": before}
+            yield from [Line(seq, doc) for seq, doc in connection.execute(OF_READS, sought)]
+
+
+def named(engine: Engine, seqs: Sequence[int]) -> list[Line]:
+    """The entries with these numbers, newest first; those that there are. Faults are SQLAlchemy's."""
+    with engine.connect() as connection:
+        return list(_lines(connection, NAMED.format(conditions=""), {"seqs": list(seqs)}))
 
 
 def _whole(connection: Connection, sought: _Sought) -> Page:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from .checkpoints import BY_INDEX, Signed
+from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .instances import held_locks, lock_key
@@ -51,8 +52,10 @@ def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress
 
     `keys` are those that the verifier trusts. `since` is the note of a checkpoint that was verified before: the tree
     must have grown out of it, and only newer entries are read. Raises `NotReadable` where the database does not answer
-    or has no ledger, `NotProven` or `BadNote` where `since` is signed by none of the keys or is no checkpoint.
+    or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or `BadNote` where `since` is signed
+    by none of the keys or is no checkpoint.
     """
+    settings_of(url)
     try:
         with psycopg.connect(url) as session:
             held = held_locks(session)
@@ -86,7 +89,9 @@ def _joined(
     start = Start.of(session, tree, *_trusted_since(since, given, known))
     joined = Joined(tree, size, start, {str(key) for key in given}, changed)
     end = _end(session, size, changed)
-    tasks = tuple(Task(at, min(at + SPAN, end), max(at, start.after)) for at in range(start.at, end, SPAN))
+    # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
+    begins = range(start.at, end, SPAN) or (start.at,)
+    tasks = tuple(Task(at, max(at, min(at + SPAN, end)), max(at, start.after)) for at in begins)
     sizes = (size, start.after) if start.since else (size,)
     for span in read_spans(session, Work(url, tree, tuple({*given, *known}), sizes, tasks)):
         joined.join(span)
@@ -120,14 +125,15 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 
 def _trusted_since(
     since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
-) -> tuple[Checkpoint | None, frozenset[str]]:
-    """The checkpoint to go on from, and the keys that are active there."""
+) -> tuple[Checkpoint | None, frozenset[str], Verifier | None]:
+    """The checkpoint to go on from, the keys that are active there, and the one that is trusted for it."""
     if not since:
-        return None, frozenset()
+        return None, frozenset(), None
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
-    return checkpoint, frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    active = frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    return checkpoint, active, signers[0]
 
 
 def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:

@@ -40,6 +40,11 @@ class Vouching:
         for control in waiting:
             self._change(control)
 
+    def go_on(self, size: int, by: Verifier) -> None:
+        """From a checkpoint that holds: `by`, which the verifier trusts or the ledger names, signed it."""
+        self.upto, self.by = size, by
+        self.trusted.add(str(by))
+
     def _change(self, control: Control) -> None:
         if control.kind == Kind.KEY_RETIRED:
             self.active.discard(control.of)

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -19,6 +19,7 @@ from .head import Session
 from .notes import Verifier
 from .spans import Span, Task, read_span
 from .tilestore import StoredTree
+from .wording import Wordings
 
 FEW = 8
 """Spans that are read by this process alone."""
@@ -35,16 +36,18 @@ class Work:
     sizes: tuple[int, ...]
     tasks: tuple[Task, ...]
 
-    def do(self, session: Session, task: Task) -> Span:
-        """One of the tasks."""
-        return read_span(session, self.tree, task, self.keys, self.sizes)
+    def do(self, session: Session, tasks: Sequence[Task]) -> Iterator[Span]:
+        """Some of the tasks, one after the other."""
+        known = Wordings()
+        for task in tasks:
+            yield read_span(session, self.tree, task, self.keys, self.sizes, known)
 
 
 def read_spans(session: Session, work: Work) -> Iterator[Span]:
     """Every span, in order. Raises psycopg's errors, and `NotReadable` where a worker fails."""
     count = min(os.cpu_count() or 1, MOST_WORKERS)
     if len(work.tasks) <= FEW or count == 1:
-        yield from (work.do(session, task) for task in work.tasks)
+        yield from work.do(session, work.tasks)
         return
     (snapshot,) = session.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
     # A process that has no other threads can be copied at once; else a new one is safe, and half a second slower.
@@ -84,7 +87,7 @@ def _worker(work: Work, snapshot: str, number: int, count: int, pipe: Connection
             # The name comes from the database, and the statement takes no parameter.
             session.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(psycopg.sql.Literal(snapshot)))
             session.execute(BY_INDEX)
-            for task in work.tasks[number::count]:
-                pipe.send(work.do(session, task))
+            for span in work.do(session, work.tasks[number::count]):
+                pipe.send(span)
     except psycopg.Error as fault:
         pipe.send(str(fault).strip().splitlines()[0])

@@ -1,8 +1,8 @@
 """Which bundle is in force, for every gateway of one ledger."""
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
-from audit.tables import BUNDLE_IN_FORCE
+from audit.tables import BUNDLE_ACCEPTANCES, BUNDLE_IN_FORCE
 
 
 class BundleStore:
@@ -17,5 +17,6 @@ class BundleStore:
             return str(connection.execute(select(BUNDLE_IN_FORCE.c.digest)).scalar_one())
 
     def put(self, connection: Connection, digest: str) -> None:
-        """Put a bundle in force, in the transaction that records it."""
+        """Put a bundle in force, in the transaction that records it; whoever accepted it did so for this once."""
+        connection.execute(delete(BUNDLE_ACCEPTANCES).where(BUNDLE_ACCEPTANCES.c.digest == digest))
         connection.execute(update(BUNDLE_IN_FORCE).values(digest=digest))

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from policy.values import Column, ColumnType
 
-from .stores import StoreColumn
+from .store_columns import StoreColumn
 
 SIGNED = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
 """Bits of the types that have values below zero."""

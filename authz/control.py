@@ -10,20 +10,24 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.entries import Entry, Json, Kind
-from audit.errors import AuditError, NotRecorded
+from audit.errors import AuditError, NotRecorded, StaleEpoch
 from audit.ledger import Ledger
 from audit.listening import CONTROL, listening
 from policy.bundle import Bundle
 from policy.errors import MisreadAll
-from policy.values import Pause
+from policy.values import Pause, Principal
 
 from .bundles import BundleStore
+from .gate import Acceptance, Gate
 from .pauses import PauseStore
 
 log = structlog.get_logger()
 
 CONFIRM_WITHIN = 2.0
 """Seconds after which a stream ends whose control epoch nobody could confirm."""
+
+ATTEMPTS = 50
+"""How often a bundle is held against the hold checks anew while the control epoch keeps rising."""
 
 MOST_PROBLEMS = 50
 """Problems of a refused file that its entry names."""
@@ -47,12 +51,19 @@ class State:
 class Control:
     """Holds the `State`; whoever decides takes it, and the ledger refuses what was decided under an older epoch.
 
-    `load` reads the files anew; it raises `MisreadAll`.
+    `load` reads the files anew; it raises `MisreadAll`. `gate` is asked before a bundle is put in force.
     """
 
     def __init__(
-        self, ledger: Ledger, pauses: PauseStore, bundles: BundleStore, load: Callable[[], Bundle], bundle: Bundle
+        self,
+        ledger: Ledger,
+        pauses: PauseStore,
+        bundles: BundleStore,
+        load: Callable[[], Bundle],
+        bundle: Bundle,
+        gate: Gate,
     ) -> None:
+        self._gate = gate
         self._ledger = ledger
         self._pauses = pauses
         self._bundles = bundles
@@ -74,8 +85,23 @@ class Control:
         return state
 
     def activate(self, bundle: Bundle, *, actor: str) -> None:
-        """Put `bundle` in force: its entry carries both files whole, and the control epoch rises."""
+        """Put `bundle` in force: its entry carries both files whole, and the control epoch rises.
+
+        Raises `BundleHeld` where it would open what was closed and two people have not accepted that.
+        """
+        for _ in range(ATTEMPTS):
+            epoch = self._ledger.head().epoch
+            is_new = self._bundles.in_force() != bundle.digest
+            accepted = self._gate.pass_through(bundle, actor=actor) if is_new else ()
+            try:
+                return self._put(bundle, actor, accepted, epoch)
+            except StaleEpoch:
+                continue
+        raise NotRecorded("what is in force keeps changing; the bundle was never held against the newest of it")
+
+    def _put(self, bundle: Bundle, actor: str, accepted: tuple[str, ...], epoch: int) -> None:
         details: dict[str, Json] = {"policies": bundle.policies_text, "catalog": bundle.catalog_text}
+        details |= {"accepted_by": list(accepted)} if accepted else {}
         entry = Entry(Kind.POLICY_ACTIVATED, actor=actor, digest=bundle.digest, details=details)
 
         def work(connection: Connection) -> Sequence[Entry]:
@@ -84,7 +110,7 @@ class Control:
 
         with self._lock:
             asked = time.monotonic()
-            (recorded,) = self._ledger.change(work)
+            (recorded,) = self._ledger.change(work, epoch=epoch)
             self._state = replace(self._state, bundle=bundle)
             self._take(recorded.epoch)
             self._confirmed = asked
@@ -92,13 +118,21 @@ class Control:
     def reload(self, *, actor: str) -> Bundle:
         """Put the files in force as they are now; where they are refused, record why, raise it, and change nothing."""
         with self._reloading:
-            try:
-                bundle = self._load()
-            except MisreadAll as wrong:
-                self._ledger.append(_refused(wrong, actor, self._state.bundle.digest))
-                raise
+            bundle = self._loaded(actor)
             self.activate(bundle, actor=actor)
             return bundle
+
+    def accept(self, digest: str, *, by: Principal, why: str) -> Acceptance | None:
+        """Accept the files as they are now, with what they open; None where `digest` is not theirs."""
+        bundle = self._loaded(by.name)
+        return self._gate.accept(bundle, by=by, why=why) if bundle.digest == digest else None
+
+    def _loaded(self, actor: str) -> Bundle:
+        try:
+            return self._load()
+        except MisreadAll as wrong:
+            self._ledger.append(_refused(wrong, actor, self._state.bundle.digest))
+            raise
 
     def refresh(self) -> State:
         """Read the control epoch and what is in force under it; raises `NotRecorded`, or what the database raises.

@@ -5,12 +5,13 @@ A crash loses what waits here; then the next start finds the read open in the le
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.entries import Entry, Kind
+from audit.entries import Entry, Json, Kind
 from audit.errors import NotRecorded
 from audit.ledger import Ledger
 
@@ -18,6 +19,9 @@ from .grants import GrantStore
 from .permit import Permit
 
 log = structlog.get_logger()
+
+NOBODYS: Mapping[str, Json] = MappingProxyType({"subjects": 0})
+"""Of a read that contained no rows."""
 
 RETRY_AFTER = 0.5
 """Seconds between tries while the database is away."""
@@ -54,8 +58,8 @@ class Endings:
         self._arrived.set()
         self._thread.join()
 
-    def end(self, permit: Permit, kind: Kind, *, rows: int, ended_by: str) -> None:
-        """Write how a permitted read ended, after how many rows."""
+    def end(self, permit: Permit, kind: Kind, *, rows: int, ended_by: str, whose: Mapping[str, Json] = NOBODYS) -> None:
+        """Write how a permitted read ended, after how many rows, and `whose` they were."""
         entry = Entry(
             kind,
             actor=permit.principal.name,
@@ -65,7 +69,7 @@ class Endings:
             purpose=permit.plan.purpose,
             grant=permit.plan.grant.id,
             digest=permit.digest,
-            details={"rows": rows, "ended_by": ended_by},
+            details={"rows": rows, "ended_by": ended_by, **whose},
         )
         if self._waiting or not self._succeeds(lambda: self._ledger.append(entry)):
             self._waiting.append(entry)

@@ -3,8 +3,10 @@
 AuthzError
 ├── StoreFailed   a store could not be read, or is not what the catalog says
 │   └── DoorClosed   somebody else closed the way to it just now; try again
+├── NotCounted    whose rows these are could not be recorded
 ├── ReadStopped   a read was closed while rows were still to come
-└── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
+├── KeysUnfit     the master key in `REMIT_HOME` cannot be trusted or made
+└── BundleHeld    a bundle would open again what an alert's containment closed; it is not let in
 """
 
 
@@ -27,6 +29,10 @@ class DoorClosed(StoreFailed):
         super().__init__("the dataset's files were replaced just now; ask again")
 
 
+class NotCounted(AuthzError):
+    """Whose rows they are could not be recorded, so they do not leave."""
+
+
 class ReadStopped(AuthzError):
     """Somebody closed the read before its end; what came so far is not all of it."""
 
@@ -36,3 +42,14 @@ class ReadStopped(AuthzError):
 
 class KeysUnfit(AuthzError):
     """The master key is unreadable, too open or damaged; the text names the file and says what to do."""
+
+
+class BundleHeld(AuthzError):
+    """A bundle is not let in: `digest` is its name, `alerts` those whose hold checks it would open, `what` says how."""
+
+    def __init__(self, digest: str, alerts: tuple[int, ...], what: str) -> None:
+        named = ", ".join(map(str, alerts))
+        super().__init__(f"this bundle would open again what alert {named} closed: {what}")
+        self.digest = digest
+        self.alerts = alerts
+        self.what = what

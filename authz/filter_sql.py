@@ -75,9 +75,13 @@ def where(filter: Filter, types: Mapping[str, ColumnType], parameters: list[Para
 
 
 def placeholder(parameter: Parameter, parameters: list[Parameter]) -> exp.Expression:
-    """Appends a parameter and returns its `$n`."""
+    """Appends a parameter and returns its `$n`; a decimal's has its type beside it, for it may be bound as text."""
     parameters.append(parameter)
-    return exp.Parameter(this=exp.Literal.number(len(parameters)))
+    number = exp.Parameter(this=exp.Literal.number(len(parameters)))
+    if isinstance(parameter.value, Decimal):
+        scale = -int(parameter.value.as_tuple().exponent)
+        return exp.Cast(this=number, to=exp.DataType.build(f"DECIMAL({DECIMAL_DIGITS}, {scale})", dialect="duckdb"))
+    return number
 
 
 class _Condition:

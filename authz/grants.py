@@ -1,15 +1,17 @@
 """Grants as they are kept: added, revoked, suspended and charged in PostgreSQL, each change with its entry."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import GRANT_DATASETS, GRANTS
+from audit.tables import GRANT_DATASETS, GRANT_SUBJECTS, GRANTS
+from policy.lifecycle import becomes
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Grant, GrantStatus, Principal, Scope
@@ -26,7 +28,8 @@ KIND_OF = {
 # An hour more than in force: the decision goes by the gateway's clock, which may differ from the database's.
 _CANDIDATES = text(
     """
-    SELECT id, scope, status, rows_used FROM grants WHERE id IN (
+    SELECT id, scope, status, rows_used, subjects, is_spent
+    FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
         SELECT grant_id FROM grant_datasets
         WHERE dataset = :dataset AND (principal = :principal OR team = ANY(:teams)) AND ends > now() - interval '1 hour'
         UNION ALL (
@@ -41,6 +44,15 @@ _CANDIDATES = text(
             ORDER BY ends DESC LIMIT 1
         ) AS ended
         UNION ALL SELECT CAST(:named AS text)
+    ) ORDER BY id
+    """
+)
+_OF_MANY = text(
+    """
+    SELECT id, scope, status, rows_used, subjects, is_spent
+    FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
+        SELECT grant_id FROM grant_datasets WHERE dataset = ANY(:datasets) AND ends > now() - interval '1 hour'
+            AND (principal = ANY(:principals) OR team = ANY(:teams))
     ) ORDER BY id
     """
 )
@@ -82,12 +94,12 @@ class GrantStore:
     def get(self, grant: str) -> Grant | None:
         """The grant with this id, or None."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(GRANTS).where(GRANTS.c.id == grant)).one_or_none()
+            row = connection.execute(_with_subjects().where(GRANTS.c.id == grant)).one_or_none()
         return _grant(row) if row else None
 
     def page(self, principal: Principal | None, before: str | None, limit: int) -> list[Grant]:
         """Up to `limit` grants, newest id first, below `before`; of `principal` and its teams, or everybody's."""
-        query = select(GRANTS).order_by(GRANTS.c.id.desc()).limit(limit)
+        query = _with_subjects().order_by(GRANTS.c.id.desc()).limit(limit)
         if principal is not None:
             teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
             query = query.where(or_(GRANTS.c.principal == principal.name, GRANTS.c.team.in_(teams)))
@@ -96,25 +108,20 @@ class GrantStore:
         with self._engine.connect() as connection:
             return [_grant(row) for row in connection.execute(query)]
 
+    def of_datasets(self, datasets: Sequence[str], limit: int) -> list[Grant]:
+        """Up to `limit` grants that name one of these datasets and have not ended nor been revoked, oldest first."""
+        named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
+        living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
+        with self._engine.connect() as connection:
+            query = _with_subjects().where(living).order_by(GRANTS.c.id).limit(limit)
+            return [_grant(row) for row in connection.execute(query)]
+
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
         """Put a grant in and record it with its complete text; the control epoch rises with it."""
-        grant = Grant(_new_id(at), scope)
+        grant = Grant(new_grant_id(at), scope)
 
         def work(connection: Connection) -> Sequence[Entry]:
-            connection.execute(insert(GRANTS).values(_columns(grant, by.name, at)))
-            connection.execute(
-                insert(GRANT_DATASETS),
-                [
-                    {
-                        "grant_id": grant.id,
-                        "dataset": each.dataset,
-                        "principal": scope.principal,
-                        "team": scope.team,
-                        "ends": scope.ends,
-                    }
-                    for each in scope.datasets
-                ],
-            )
+            put(connection, grant, by=by.name, at=at)
             return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": scope_to_json(scope)})]
 
         self._ledger.change(work, epoch=under.epoch)
@@ -128,19 +135,31 @@ class GrantStore:
         changed: list[Grant | None] = []
 
         def work(connection: Connection) -> Sequence[Entry]:
-            locked = select(GRANTS).where(GRANTS.c.id == grant).with_for_update()
-            row = connection.execute(locked).one_or_none()
-            before = _grant(row) if row else None
-            if before is None or before.status in (status, GrantStatus.REVOKED):
-                changed.append(before)
-                return []
-            connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
-            after = Grant(before.id, before.scope, status, before.rows_used)
+            after, entries = self.put_status(connection, grant, status, by=by, why=why, under=under)
             changed.append(after)
-            return [_entry(KIND_OF[status], after, by, under, {"why": why})]
+            return entries
 
         self._ledger.change(work, epoch=under.epoch)
         return changed[-1]
+
+    def put_status(
+        self, connection: Connection, grant: str, status: GrantStatus, *, by: Principal, why: str, under: Permitted
+    ) -> tuple[Grant | None, list[Entry]]:
+        """As `change`, within a change of the ledger: the grant as it is then, and the entry where it changed."""
+        locked = _with_subjects().where(GRANTS.c.id == grant).with_for_update(of=GRANTS)
+        row = connection.execute(locked).one_or_none()
+        before = _grant(row) if row else None
+        if before is None or not becomes(before.status, status):
+            return before, []
+        connection.execute(update(GRANTS).where(GRANTS.c.id == grant).values(status=status.value))
+        after = replace(before, status=status)
+        return after, [_entry(KIND_OF[status], after, by, under, {"why": why})]
+
+    def of_many(self, principals: Collection[str], teams: Collection[str], datasets: Collection[str]) -> list[Grant]:
+        """Every grant that has not ended, of one of these principals or teams, for one of these datasets; by id."""
+        sought = {"principals": list(principals), "teams": list(teams), "datasets": list(datasets)}
+        with self._engine.connect() as connection:
+            return [_grant(row) for row in connection.execute(_OF_MANY, sought)]
 
     def charge(self, grant: str, rows: int) -> int:
         """Charge up to `rows` to a budget, durably; returns how many were left to charge (0: it is used up)."""
@@ -154,7 +173,15 @@ class GrantStore:
             connection.execute(_REFUND, {"grant": grant, "rows": rows})
 
 
-def _new_id(at: datetime) -> str:
+def put(connection: Connection, grant: Grant, *, by: str, at: datetime) -> None:
+    """Write a grant in the caller's transaction, whose entries say so."""
+    scope = grant.scope
+    connection.execute(insert(GRANTS).values(_columns(grant, by, at)))
+    each = {"grant_id": grant.id, "principal": scope.principal, "team": scope.team, "ends": scope.ends}
+    connection.execute(insert(GRANT_DATASETS), [{**each, "dataset": one.dataset} for one in scope.datasets])
+
+
+def new_grant_id(at: datetime) -> str:
     """`g-` with the time in front, so that ids sort by age, and 40 random bits."""
     return f"g-{at:%Y%m%d%H%M%S}-{secrets.token_hex(5)}"
 
@@ -175,7 +202,14 @@ def _columns(grant: Grant, by: str, at: datetime) -> dict[str, object]:
 
 
 def _grant(row: Row[Any]) -> Grant:
-    return Grant(row.id, scope_from_json(row.scope), GrantStatus(row.status), row.rows_used)
+    scope, status = scope_from_json(row.scope), GrantStatus(row.status)
+    return Grant(row.id, scope, status, row.rows_used, row.subjects or 0, bool(row.is_spent))
+
+
+def _with_subjects() -> Select[Any]:
+    counted = GRANT_SUBJECTS.c
+    joined = GRANTS.outerjoin(GRANT_SUBJECTS, counted.grant_id == GRANTS.c.id)
+    return select(GRANTS, counted.subjects, counted.is_spent).select_from(joined)
 
 
 def _entry(kind: Kind, grant: Grant, by: Principal, under: Permitted, details: dict[str, object]) -> Entry:

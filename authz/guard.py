@@ -114,7 +114,7 @@ class Guard:
         state = self._control.state
         grant = self._grants.get(permit.plan.grant.id)
         request = replace(permit.request, grant=permit.plan.grant.id)
-        grants = [replace(grant, rows_used=0)] if grant else []
+        grants = [replace(grant, rows_used=0, has_met_more=False)] if grant else []
         decision = decide(request, permit.principal, grants, state.pauses, state.bundle, self._clock())
         match decision:
             case Refuse() as refusal:

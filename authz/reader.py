@@ -1,11 +1,13 @@
 """Opens what a permit permits and gives the rows out, treated, batch by batch; memory stays flat."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from policy.values import Treatment
+from audit.committer import Recorded
+from policy.decision import Allow
+from policy.values import Dataset, Treatment
 
 from .blanks import blanked
 from .doors import Doors
@@ -13,7 +15,8 @@ from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
 from .permit import Permit
-from .select import Given, select
+from .select import Given, Statement, count, select
+from .store_columns import Columns
 from .stores import Rows
 from .treatments import Pseudonyms
 
@@ -29,19 +32,22 @@ class RowStream:
         self,
         rows: Rows,
         files: tuple[File, ...],
-        given: tuple[Given, ...],
+        statement: Statement,
         pseudonyms: dict[str, Pseudonyms],
         batch_rows: int,
     ) -> None:
-        self.schema = pa.schema([column.field for column in given])
+        self.schema = pa.schema([column.field for column in statement.given])
+        self.subjects = pa.nulls(0)
+        """Whose the rows are that were read last, as the store has it: NULL where that is not known."""
         self._rows = rows
         self._files = files
-        self._given = given
+        self._given = statement.given
+        self._subject = statement.subject
         self._pseudonyms = pseudonyms
         self._batch_rows = batch_rows
 
     def read_next(self) -> pa.RecordBatch | None:
-        """The next rows, about `batch_rows` of them; None at the end, and only there.
+        """The next rows, `batch_rows` of them or all that are left; None at the end, and only there.
 
         Raises `StoreFailed` where the store breaks or its files change, `ReadStopped` after `close`.
         """
@@ -50,13 +56,21 @@ class RowStream:
         if not all(file.is_unchanged() for file in self._files):
             self.close()
             raise StoreFailed("the dataset's files changed while they were read")
-        return self._treated(pa.concat_batches(batches)) if batches else None
+        match batches:
+            case []:
+                return None
+            case [batch]:
+                return self._treated(batch)
+            case _:
+                return self._treated(pa.concat_batches(batches))
 
     def close(self) -> None:
         """Stop reading and free everything; returns when that is done. May be called again."""
         self._rows.stop()
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """What leaves of rows as the store has them: the one place where both are at hand."""
+        self.subjects = batch.column(self._subject)
         shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -79,28 +93,47 @@ class Reader:
         self._keys = keys
 
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
-        """Start the read of a permit; no row is fetched yet. Raises `StoreFailed`."""
+        """The read of a permit, which starts when its first rows are read. Raises `StoreFailed`."""
         plan = permit.plan
-        for _ in range(TRIES):
-            door = self._doors.door(plan.dataset.location)
-            statement = select(plan, door.columns)
-            try:
-                rows = door.run(statement.sql, statement.parameters)
-                break
-            except DoorClosed:
-                continue
-            except StoreFailed:
-                self._doors.drop(plan.dataset.location)
-                raise
-        else:
-            raise DoorClosed
+        rows, files, statement = self._run(plan, select)
         key = self._keys.of_grant(plan.grant.id)
         pseudonyms = {
             column.name: Pseudonyms(key, column.data_class)
             for column in statement.given
             if column.treatment is Treatment.PSEUDONYM
         }
-        return RowStream(rows, door.files, statement.given, pseudonyms, batch_rows)
+        return RowStream(rows, files, statement, pseudonyms, batch_rows)
+
+    def count(self, plan: Allow, _recorded: Recorded) -> tuple[int, int]:
+        """How many rows a plan without a grant would give, and of how many subjects. Raises `StoreFailed`.
+
+        Nothing but the two numbers comes out, and only after the entry that says so.
+        """
+        rows, _, _ = self._run(plan, count)
+        try:
+            (batch,) = rows.read(1)
+        finally:
+            rows.stop()
+        return int(batch.column(0)[0].as_py()), int(batch.column(1)[0].as_py())
+
+    def files(self, dataset: Dataset) -> tuple[File, ...]:
+        """The files of a dataset as they are now: what was counted in others has to be counted anew."""
+        return self._doors.door(dataset.location).files
+
+    def _run(
+        self, plan: Allow, made: Callable[[Allow, Columns], Statement]
+    ) -> tuple[Rows, tuple[File, ...], Statement]:
+        for _ in range(TRIES):
+            door = self._doors.door(plan.dataset.location)
+            statement = made(plan, door.columns)
+            try:
+                return door.run(statement.sql, statement.parameters), door.files, statement
+            except DoorClosed:
+                continue
+            except StoreFailed:
+                self._doors.drop(plan.dataset.location)
+                raise
+        raise DoorClosed
 
     def close(self) -> None:
         """Close every door; streams that run end as they would have."""

@@ -7,7 +7,8 @@ from audit.entries import Entry, Json, Kind
 from policy.bundle import Bundle
 from policy.decision import Allow, Code, Refuse, Side
 from policy.rows import Filter, Literal, parse, render, spelt
-from policy.values import Dataset, Principal, ReadRequest
+from policy.scopes import scope_to_json
+from policy.values import Dataset, Principal, ReadRequest, Scope
 
 _NOT_UNDERSTOOD = {Code.BAD_REQUEST, Code.UNKNOWN_DATASET, Code.UNKNOWN_COLUMN, Code.BAD_ROWS}
 
@@ -21,6 +22,8 @@ class Records:
     def authorized(self, read: str, principal: Principal, request: ReadRequest, plan: Allow, bundle: Bundle) -> Entry:
         """The entry that stands before the first byte of a read."""
         limit: dict[str, Json] = {} if plan.limit is None else {"limit": plan.limit, "limited_by": plan.limited_by}
+        if plan.subjects_left is not None:
+            limit["subjects_left"] = plan.subjects_left
         scope = plan.grant.scope.of(plan.dataset.name)
         return Entry(
             Kind.READ_AUTHORIZED,
@@ -56,6 +59,7 @@ class Records:
             "principal": _described(principal),
             "data_classes": list(refusal.data_classes),
             "columns": list(refusal.columns) if understood else [],
+            "asked_columns": list(request.columns or ()) if understood else [],
             "rules": list(refusal.rules),
             "lacked": list(refusal.lacked),
             "asked_rows": self._asked_rows(request.rows, dataset, understood or grant is not None, bundle),
@@ -87,6 +91,17 @@ class Records:
         details: dict[str, Json] = {"principal": _described(principal), "asked_body": asked}
         code, teams = Code.BAD_REQUEST.value, principal.teams
         return Entry(kind, principal.name, teams, read=read, code=code, digest=digest, details=details)
+
+    def declared(self, scope: Scope, bundle: Bundle) -> dict[str, Json]:
+        """A scope as the ledger may show it: as it was declared, but for literals that name somebody."""
+        datasets = {
+            one.dataset: {
+                "columns": list(one.columns),
+                "rows": self._asked_rows(one.rows, bundle.catalog.datasets.get(one.dataset), True, bundle) or "",
+            }
+            for one in scope.datasets
+        }
+        return {**scope_to_json(scope), "datasets": datasets}
 
     def _asked_rows(self, text: str, dataset: Dataset | None, understood: bool, bundle: Bundle) -> str | None:
         if not text:

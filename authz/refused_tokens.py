@@ -1,8 +1,11 @@
-"""Refused tokens as entries: at most 10 a minute for each address, then one that counts the rest."""
+"""Refused tokens as entries: at most 10 a minute for each address, then one that counts the rest.
+
+So many from one address within 10 minutes are a series, which is an entry of its own, and an alert.
+"""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from audit.entries import Entry, Kind
@@ -12,6 +15,9 @@ EACH_MINUTE = 10
 ADDRESSES = 10_000
 """Addresses that are counted one by one; beyond them the rest is counted together, so that memory stays bounded."""
 THE_REST = "other addresses"
+SERIES = 50
+SERIES_WITHIN = 600.0
+"""Seconds within which so many refused tokens from one address are a series; it is told once."""
 
 
 @dataclass(slots=True)
@@ -28,17 +34,23 @@ class RefusedTokens:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: dict[str, _Window] = {}
+        self._series: dict[str, _Window] = {}
 
     def record(self, address: str, reason: str) -> None:
         """Write the refusal of a token that came from `address`, unless the address has had its share."""
         if self._count(address):
             self._ledger.append(_entry(address, {"reason": reason}))
+        if self._completes_series(address):
+            why = f"{SERIES} refused tokens from {address} within {SERIES_WITHIN / 60:.0f} minutes; the last: {reason}"
+            said: dict[str, str | int] = {"reason": "a series", "series": SERIES, "refused": 0, "why": why}
+            self._ledger.append(_entry(address, said, code="identities_refused"))
 
     def sweep(self, *, all: bool = False) -> None:
         """Write the counts of the minutes that are over, or of `all`; to be called now and then, and at the end."""
         with self._lock:
             now = self._clock()
             over = {address: window for address, window in self._windows.items() if all or window.ends <= now}
+            self._series = {address: window for address, window in self._series.items() if window.ends > now}
         for address, window in over.items():
             uncounted = window.refused - EACH_MINUTE
             if uncounted > 0:
@@ -55,6 +67,17 @@ class RefusedTokens:
             window.refused += 1
             return window.refused <= EACH_MINUTE
 
+    def _completes_series(self, address: str) -> bool:
+        with self._lock:
+            now = self._clock()
+            if address not in self._series and len(self._series) >= ADDRESSES:
+                address = THE_REST
+            window = self._series.get(address)
+            if window is None or window.ends <= now:
+                window = self._series[address] = _Window(now + SERIES_WITHIN)
+            window.refused += 1
+            return window.refused == SERIES
 
-def _entry(address: str, details: dict[str, str | int]) -> Entry:
-    return Entry(Kind.IDENTITY_REFUSED, actor="unknown", code="bad_token", details={"address": address, **details})
+
+def _entry(address: str, details: Mapping[str, str | int], code: str = "bad_token") -> Entry:
+    return Entry(Kind.IDENTITY_REFUSED, actor="unknown", code=code, details={"address": address, **details})

@@ -12,11 +12,16 @@ from policy.values import Treatment
 from .coarse import coarse
 from .errors import StoreFailed
 from .filter_sql import Parameter, bound_row, where
-from .stores import TABLE, Columns
+from .store_columns import Columns
+from .stores import TABLE
 from .treatments import refuse_unnameable
 
 # Writing a filter out takes sqlglot some 20 calls a level, and the row language allows 64 levels.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 5_000))
+
+
+SUBJECT = "whose row it is"
+"""What a statement calls the subject where that is not a column of the answer as it is in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,14 @@ class Given:
 class Statement:
     """What a store is asked, and what becomes of it.
 
-    The statement's columns are those of `given` that are not hidden, in their order; if there is none, one that
-    only counts rows.
+    The statement's columns are those of `given` that are not hidden, in their order, and behind them the subject of
+    each row, unless it is among them; `subject` is its place.
     """
 
     sql: str
     parameters: pa.RecordBatch | None
     given: tuple[Given, ...]
+    subject: int
 
 
 def select(plan: Allow, columns: Columns) -> Statement:
@@ -53,7 +59,11 @@ def select(plan: Allow, columns: Columns) -> Statement:
     Raises `StoreFailed` where the store has not, or not any more, every column that the catalog declares.
     """
     _refuse_changed(plan, columns)
-    given, shown = [], []
+    subject = plan.dataset.subject
+    refuse_unnameable(subject, columns[subject].arrow)
+    given: list[Given] = []
+    shown: list[exp.Expression] = []
+    whose = None
     for planned in plan.columns:
         name, stored = planned.column.name, columns[planned.column.name]
         treatment, expression = planned.treatment, exp.column(name, quoted=True)
@@ -63,13 +73,30 @@ def select(plan: Allow, columns: Columns) -> Statement:
         if treatment is Treatment.PSEUDONYM:
             refuse_unnameable(name, stored.arrow)
         if treatment is not Treatment.HIDDEN:
-            shown.append(exp.alias_(expression, name, quoted=True))
+            if name == subject and treatment is not Treatment.COARSE:
+                whose = len(shown)
+            shown.append(exp.alias_(expression, name, quoted=True, copy=False))
         given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
     parameters: list[Parameter] = []
-    query = exp.select(*(shown or [exp.true()])).from_(_kept(plan, parameters))
+    if whose is None:
+        whose = len(shown)
+        shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True))
+    # Nothing is copied on the way: a copy of a filter costs more than to make it.
+    query = exp.select(*shown, copy=False).from_(_kept(plan, parameters), copy=False)
     if plan.limit is not None:
-        query = query.limit(plan.limit)
-    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given))
+        query = query.limit(plan.limit, copy=False)
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given), whose)
+
+
+def count(plan: Allow, columns: Columns) -> Statement:
+    """The statement that counts the rows of a plan and whose they are: one row, `rows` and `subjects`."""
+    _refuse_changed(plan, columns)
+    parameters: list[Parameter] = []
+    subject = exp.column(plan.dataset.subject, quoted=True)
+    rows = exp.alias_(exp.Count(this=exp.Star()), "rows")
+    subjects = exp.alias_(exp.Count(this=exp.Distinct(expressions=[subject])), "subjects")
+    query = exp.select(rows, subjects).from_(_kept(plan, parameters))
+    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, (), subject=1)
 
 
 def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
@@ -78,8 +105,8 @@ def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
     rows = exp.select("*").from_(TABLE)
     for filter in (plan.scope_rows, plan.asked_rows):
         if filter is not None:
-            rows = rows.where(where(filter, types, parameters))
-    return rows.subquery("kept")
+            rows = rows.where(where(filter, types, parameters), copy=False)
+    return rows.subquery("kept", copy=False)
 
 
 def _refuse_changed(plan: Allow, columns: Columns) -> None:

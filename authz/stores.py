@@ -1,4 +1,4 @@
-"""The one door to the stores: DuckDB through ADBC, able to open exactly one dataset's files and nothing else.
+"""The one door to the stores: DuckDB in this process, able to open exactly one dataset's files and nothing else.
 
 What always holds:
 
@@ -7,17 +7,14 @@ What always holds:
 - What a driver says never leaves here: its messages quote SQL, paths and values.
 """
 
-import os
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import structlog
-from adbc_driver_duckdb import driver_path
-from adbc_driver_manager import dbapi
 from sqlglot import exp
 
 from policy.catalog import Catalog
@@ -25,114 +22,92 @@ from policy.values import ColumnType, Dataset
 
 from .errors import AuthzError, DoorClosed, ReadStopped, StoreFailed
 from .files import File, pin
+from .lockdown import BUFFER, LOCK, SETTINGS
+from .store_columns import Columns, StoreColumn
+from .treatments import can_name
 
 TABLE = "dataset"
 """What a statement calls the dataset's rows."""
 
-THREADS = min(os.cpu_count() or 1, 4)
-"""Of each door: its streams share them."""
-
-MEMORY = "50%"
-"""Of the machine's, for all streams of one dataset: past it a read fails, instead of the gateway."""
-
-BUFFER = "SET max_streaming_buffer_size = '1MB'"
-"""Rows that wait to be fetched. DuckDB's 10 MB make no stream faster, and 200 of them cost 3 GB."""
-
-SETTINGS = (
-    # Rows that do not fit must not be spilled to a disk that nobody guards.
-    "SET temp_directory = ''",
-    f"SET threads = {THREADS}",
-    f"SET memory_limit = '{MEMORY}'",
-    "SET TimeZone = 'UTC'",
-    "SET autoinstall_known_extensions = false",
-    "SET autoload_known_extensions = false",
-    "SET allow_community_extensions = false",
-    "SET enable_external_file_cache = false",
-    "SET parquet_metadata_cache = true",
-    # Both make joins, and joins do not keep the order of rows: which leave first, or under a limit at all, would depend
-    # on how many there are that must not be seen.
-    "SET disabled_optimizers = 'in_clause,late_materialization'",
-    "SET allowed_configs = ['max_streaming_buffer_size']",
-)
-LOCK = ("SET enable_external_access = false", "SET lock_configuration = true")
-
-TYPES: Mapping[str, ColumnType] = {
-    "BOOLEAN": ColumnType.BOOLEAN,
-    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT"), ColumnType.INTEGER),
-    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"), ColumnType.INTEGER),
-    **dict.fromkeys(("FLOAT", "DOUBLE"), ColumnType.FLOAT),
-    "DECIMAL": ColumnType.DECIMAL,
-    "VARCHAR": ColumnType.TEXT,
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), ColumnType.TIMESTAMP),
-    "TIMESTAMP WITH TIME ZONE": ColumnType.TIMESTAMP,
-    "DATE": ColumnType.DATE,
+BOUND: Mapping[pa.DataType, duckdb.sqltypes.DuckDBPyType] = {
+    pa.bool_(): duckdb.sqltypes.BOOLEAN,
+    pa.int64(): duckdb.sqltypes.BIGINT,
+    pa.uint64(): duckdb.sqltypes.UBIGINT,
+    pa.float64(): duckdb.sqltypes.DOUBLE,
+    pa.string(): duckdb.sqltypes.VARCHAR,
+    pa.timestamp("us"): duckdb.sqltypes.TIMESTAMP,
+    pa.date32(): duckdb.sqltypes.DATE,
 }
-"""DuckDB's types by name; any other is `OTHER`."""
+"""What bound values are; a decimal is bound as its text, because DuckDB gives a Python one a type by its value."""
 
-FAULTS = (dbapi.Error, pa.ArrowException, OSError)
+FAULTS = (duckdb.Error, pa.ArrowException, OSError)
 KIND = re.compile(r"[A-Z][A-Za-z ]* (?:Error|Exception)(?=:)")
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class StoreColumn:
-    """A column as the store has it: DuckDB's name of its type, and the Arrow type that it is read as."""
-
-    sql: str
-    arrow: pa.DataType
-
-    @property
-    def type(self) -> ColumnType:
-        """What the row language knows of it."""
-        return TYPES.get(self.sql.partition("(")[0], ColumnType.OTHER)
-
-
-Columns = Mapping[str, StoreColumn]
-
-
 class Rows:
-    """A running query. One thread at a time reads; `stop` may come from any thread, and ends a read under way."""
+    """One query, which runs from the first `read` on. One thread at a time reads; `stop` may come from any thread.
 
-    def __init__(self, connection: dbapi.Connection, sql: str, parameters: pa.RecordBatch | None) -> None:
-        self._connection = connection
+    Rows come in the order of the files; DuckDB's threads make batches ahead.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, sql: str, parameters: pa.RecordBatch | None) -> None:
+        self._sql = sql
+        self._parameters = parameters
         self._reading = threading.Lock()
-        # Held for moments only: to cancel a statement while it is being freed would be a use after free.
+        # Held for moments only: to interrupt a statement while it is being freed would be a use after free.
         self._handle = threading.Lock()
         self._broken: AuthzError | None = None
-        self._cursor: dbapi.Cursor | None = connection.cursor()
-        try:
-            self._cursor.execute(BUFFER)
-            self._cursor.execute(sql, parameters)
-            self._reader: pa.RecordBatchReader | None = self._cursor.fetch_record_batch()
-        except FAULTS as fault:
-            self._free()
-            raise failed(fault) from None
-        self.schema: pa.Schema = self._reader.schema
+        self._cursor: duckdb.DuckDBPyConnection | None = cursor
+        self._reader: pa.RecordBatchReader | None = None
+        self._rest: pa.RecordBatch | None = None
 
-    def read(self, least: int) -> list[pa.RecordBatch]:
-        """The next rows, at least this many (from 1) in batches of a few thousand; fewer at the end, none after it.
+    def read(self, rows: int) -> list[pa.RecordBatch]:
+        """The next rows, exactly this many (from 1) in one batch or more; fewer at the end, none after it.
 
-        Raises `StoreFailed`, or `ReadStopped` once `stop` was called.
+        Where DuckDB cuts depends on rows that the filter left out, and must not show. Raises `StoreFailed`, or
+        `ReadStopped` once `stop` was called.
         """
         batches: list[pa.RecordBatch] = []
         with self._reading:
-            while least > 0 and (batch := self._pull()) is not None:
-                batches.append(batch)
-                least -= batch.num_rows
+            if self._reader is None:
+                self._start(rows)
+            while rows > 0 and (batch := self._rest or self._pull()) is not None:
+                self._rest = batch.slice(rows) if batch.num_rows > rows else None
+                batches.append(batch.slice(0, rows))
+                rows -= batches[-1].num_rows
             if self._broken is not None:
                 raise self._broken
-        return batches
+        return [batch for batch in batches if batch.num_rows > 0]
 
     def stop(self) -> None:
         """End the query and free what it holds; returns when that is done. May be called again."""
         if self._broken is None:
             self._broken = ReadStopped()
+        self._interrupt()
+        # An interruption that comes a moment before the statement is lost.
+        while not self._reading.acquire(timeout=0.05):
+            self._interrupt()
+        try:
+            self._free()
+        finally:
+            self._reading.release()
+
+    def _start(self, batch_rows: int) -> None:
+        if self._cursor is None or self._broken is not None:
+            return
+        try:
+            self._cursor.execute(BUFFER)
+            query = self._cursor.sql(self._sql, params=bound(self._parameters))
+            self._reader = query.to_arrow_reader(batch_rows)
+        except FAULTS as fault:
+            self._break(fault)
+
+    def _interrupt(self) -> None:
         with self._handle:
             if self._cursor is not None:
-                self._cursor.adbc_cancel()
-        with self._reading:
-            self._free()
+                self._cursor.interrupt()
 
     def _pull(self) -> pa.RecordBatch | None:
         if self._reader is None or self._broken is not None:
@@ -142,17 +117,22 @@ class Rows:
         except StopIteration:
             self._free()
         except FAULTS as fault:
-            self._free()
-            if self._broken is None:
-                self._broken = failed(fault)
+            self._break(fault)
         return None
+
+    def _break(self, fault: Exception) -> None:
+        self._free()
+        if self._broken is None:
+            self._broken = failed(fault)
 
     def _free(self) -> None:
         with self._handle:
-            cursor, self._cursor, self._reader = self._cursor, None, None
+            cursor, self._cursor, reader, self._reader = self._cursor, None, self._reader, None
+            self._rest = None
+            if reader is not None:
+                reader.close()
             if cursor is not None:
                 cursor.close()
-                self._connection.close()
 
 
 class Door:
@@ -164,9 +144,9 @@ class Door:
     def __init__(self, files: tuple[File, ...], known: Mapping[File, Columns] | None = None) -> None:
         self.files = files
         self._lock = threading.Lock()
-        self._root: dbapi.Connection | None = None
+        self._root: duckdb.DuckDBPyConnection | None = None
         try:
-            self._root = dbapi.connect(driver=driver_path(), entrypoint="duckdb_adbc_init", autocommit=True)
+            self._root = duckdb.connect(":memory:")
             self.looks = _locked(self._root, files, known or {})
         except FAULTS as fault:
             self.close()
@@ -179,22 +159,22 @@ class Door:
         return {name: column for name, column in first.items() if all(other.get(name) == column for other in others)}
 
     def run(self, sql: str, parameters: pa.RecordBatch | None = None) -> Rows:
-        """Run one statement that we built, with at most one row of bound values. Raises `StoreFailed`."""
+        """One statement that we built, with at most one row of bound values. Raises `StoreFailed`."""
         with self._lock:
             if self._root is None:
                 raise DoorClosed
             try:
-                connection = self._root.adbc_clone()
+                return Rows(self._root.cursor(), sql, parameters)
             except FAULTS as fault:
                 raise failed(fault) from None
-        return Rows(connection, sql, parameters)
 
     def close(self) -> None:
-        """Let nothing more through; queries that run end as they would have."""
+        """Let nothing more through; queries end as they would have.
+
+        DuckDB's own `close` would end them. Without it, the last of them ends the database.
+        """
         with self._lock:
-            root, self._root = self._root, None
-        if root is not None:
-            root.close()
+            self._root = None
 
 
 def look(catalog: Catalog, folder: Path) -> Mapping[str, Mapping[str, ColumnType] | str]:
@@ -212,6 +192,19 @@ def failed(fault: Exception) -> StoreFailed:
     return StoreFailed("the store could not be read")
 
 
+def bound(parameters: pa.RecordBatch | None) -> list[duckdb.Value]:
+    """One row of values as DuckDB binds them: each of its type, a decimal as its text."""
+    if parameters is None:
+        return []
+    return [_value(column[0]) for column in parameters.columns]
+
+
+def _value(scalar: pa.Scalar) -> duckdb.Value:
+    if pa.types.is_decimal(scalar.type):
+        return duckdb.Value(f"{scalar.as_py():f}", duckdb.sqltypes.VARCHAR)
+    return duckdb.Value(scalar.as_py(), BOUND[scalar.type])
+
+
 def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType] | str:
     try:
         door = Door(pin(dataset.location, folder))
@@ -222,23 +215,29 @@ def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType] | str:
     for name in dataset.columns:
         if name in found and name not in door.columns:
             return f"dataset `{dataset.name}`: its files disagree on the type of column `{name}`"
+    subject = door.columns.get(dataset.subject)
+    if subject is not None and not can_name(subject.arrow):
+        return (
+            f"dataset `{dataset.name}`: nobody is named by `{dataset.subject}`, which is {subject.arrow} in the store"
+        )
     return found
 
 
-def _locked(root: dbapi.Connection, files: tuple[File, ...], known: Mapping[File, Columns]) -> Mapping[File, Columns]:
-    with root.cursor() as cursor:
-        for statement in (*SETTINGS, f"SET allowed_paths = {_array(files).sql('duckdb')}", *LOCK):
-            cursor.execute(statement)
-        looks = {file: known.get(file) or _columns(cursor, file) for file in files}
-        view = exp.Create(this=exp.to_table(TABLE), kind="VIEW", expression=_every_row(files))
-        cursor.execute(view.sql("duckdb"))
-        return looks
+def _locked(
+    root: duckdb.DuckDBPyConnection, files: tuple[File, ...], known: Mapping[File, Columns]
+) -> Mapping[File, Columns]:
+    for statement in (*SETTINGS, f"SET allowed_paths = {_array(files).sql('duckdb')}", *LOCK):
+        root.execute(statement)
+    looks = {file: known.get(file) or _columns(root, file) for file in files}
+    view = exp.Create(this=exp.to_table(TABLE), kind="VIEW", expression=_every_row(files))
+    root.execute(view.sql("duckdb"))
+    return looks
 
 
-def _columns(cursor: dbapi.Cursor, file: File) -> Columns:
+def _columns(root: duckdb.DuckDBPyConnection, file: File) -> Columns:
     every = _every_row((file,))
-    schema = cursor.execute(every.limit(0).sql("duckdb")).fetch_arrow_table().schema
-    types = {str(name): str(type_) for name, type_, *_ in cursor.execute(f"DESCRIBE {every.sql('duckdb')}").fetchall()}
+    schema = root.sql(every.limit(0).sql("duckdb")).to_arrow_table().schema
+    types = {str(name): str(type_) for name, type_, *_ in root.execute(f"DESCRIBE {every.sql('duckdb')}").fetchall()}
     return {field.name: StoreColumn(types[field.name], field.type) for field in schema}
 
 

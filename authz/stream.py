@@ -10,12 +10,12 @@ import pyarrow as pa
 from audit.entries import Kind
 
 from .control import Control
+from .counting import CountedRows
 from .endings import Endings
 from .errors import AuthzError, ReadStopped
 from .grants import GrantStore
 from .guard import Guard
 from .permit import Permit
-from .reader import RowStream
 
 LONGEST = 3600.0
 """Seconds after which every stream ends."""
@@ -41,7 +41,7 @@ class GovernedStream:
     def __init__(
         self,
         permit: Permit,
-        rows: RowStream,
+        rows: CountedRows,
         *,
         guard: Guard,
         control: Control,
@@ -76,18 +76,23 @@ class GovernedStream:
         """
         self.confirm()
         try:
-            batch = self._rows.read_next()
+            rows = self._rows.fetch(self.permit.recorded.epoch)
         except ReadStopped as stopped:
             raise StreamEnded("stopping") from stopped
-        if batch is None:
+        if rows is None:
+            self._refuse_surprise()
             return None
         self.confirm()
         with self._closing:
             # Under the lock: once the end is written, nothing is charged, counted or given out any more.
             if self._is_closed:
                 raise StreamEnded("stopping")
-            self._charge(batch.num_rows)
+            self._charge(rows)
+            batch = self._rows.admit()
             self.rows_out += batch.num_rows
+        if self._rows.is_cut and not batch.num_rows:
+            self._refuse_surprise()
+            return None
         return batch
 
     def complete(self) -> None:
@@ -98,8 +103,15 @@ class GovernedStream:
         """The stream breaks here: write the end, unless it was written before."""
         self._close(Kind.READ_INTERRUPTED, ended_by)
 
+    def _refuse_surprise(self) -> None:
+        """Raises `StreamEnded` where a budget of subjects cut a read that was promised more, or got nothing."""
+        if self._rows.is_cut and not (self.rows_out and self._rows.was_told):
+            raise StreamEnded("budget")
+
     def _clean_end(self) -> str:
         plan = self.permit.plan
+        if self._rows.is_cut:
+            return "budget"
         was_cut = plan.limit is not None and self.rows_out >= plan.limit
         return plan.limited_by or "end" if was_cut else "end"
 
@@ -142,5 +154,6 @@ class GovernedStream:
             unused = self._charged - self.rows_out
             if unused > 0:
                 self._endings.refund(self.permit.plan.grant.id, unused)
-            self._endings.end(self.permit, kind, rows=self.rows_out, ended_by=ended_by)
+            whose = self._rows.settle()
+            self._endings.end(self.permit, kind, rows=self.rows_out, ended_by=ended_by, whose=whose)
             self._on_end(self)

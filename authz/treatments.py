@@ -89,7 +89,12 @@ class Pseudonyms:
         return b32encode(keyed.digest()[: BITS // 8]).rstrip(b"=").decode()
 
 
+def can_name(type_: pa.DataType) -> bool:
+    """Whether values of the type can name somebody: whether they have a canonical text."""
+    return any(fits(type_) for fits in NAMING)
+
+
 def refuse_unnameable(column: str, type_: pa.DataType) -> None:
-    """Raises `StoreFailed` where values of the type have no canonical text, so no pseudonym."""
-    if not any(fits(type_) for fits in NAMING):
-        raise StoreFailed(f"column `{column}` cannot be given as a pseudonym: it is {type_} in the store")
+    """Raises `StoreFailed` where values of the type have no canonical text, so neither pseudonym nor subject."""
+    if not can_name(type_):
+        raise StoreFailed(f"column `{column}` names nobody, so it is neither pseudonym nor subject: it is {type_}")

@@ -9,9 +9,7 @@ import psycopg
 from conftest import Database
 
 from audit import head
-from audit.checkpointer import Checkpointer
 from audit.ledger import Ledger
-from audit.ledger_keys import NAME
 from audit.merkle import Frontier
 from gateway.wiring import utc_now
 
@@ -35,10 +33,10 @@ Connection = psycopg.Connection[tuple[int, bytes]]
 
 
 def contests(place: Place, scale: Scale) -> Iterator[Contest]:
-    """Four, each on databases of their own with the real schema."""
+    """Three, each on databases of their own with the real schema."""
     callers = f"{scale.callers} callers"
     ledger = ledger_on(place, place.database("appends"))
-    ours = _appending(ledger, scale)
+    ours = appending(ledger, scale)
     chain = _sessions(place, "chain", scale)
     chain[0].execute(CHAIN)
     yield Contest(
@@ -63,7 +61,7 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         ours=ours,
         theirs=_crowd_of(_chainer, chain, scale),
     )
-    unhashed = _appending(ledger_on(place, place.database("unhashed")), scale)
+    unhashed = appending(ledger_on(place, place.database("unhashed")), scale)
 
     def without_hashing() -> float:
         with _hashing_left_out():
@@ -78,25 +76,6 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         ours=ours,
         theirs=without_hashing,
     )
-    database = place.database("signed")
-    signed = ledger_on(place, database)
-    home, signing = place.subfolder("appends"), _appending(signed, scale)
-
-    def with_checkpoints() -> float:
-        with Checkpointer(database.engine(), signed, key=home / NAME, home=home):
-            return signing()
-
-    yield Contest(
-        what=f"durable appends with checkpoints, {callers}",
-        against="the same without",
-        goal=Goal("time", 1.1),
-        unit="entries",
-        how="as above, each on a database of its own; in ours a thread reads the new entries back, hashes them again, "
-        "stores tiles and signs, about every second",
-        cause="reading back and hashing again takes processor time of the same two cores and of the same interpreter",
-        ours=with_checkpoints,
-        theirs=ours,
-    )
 
 
 def ledger_on(place: Place, database: Database) -> Ledger:
@@ -106,7 +85,9 @@ def ledger_on(place: Place, database: Database) -> Ledger:
     return ledger
 
 
-def _appending(ledger: Ledger, scale: Scale) -> Measure:
+def appending(ledger: Ledger, scale: Scale) -> Measure:
+    """Both entries of a read from each caller, again and again."""
+
     def read() -> int:
         for entry in a_read():
             ledger.append(entry)

@@ -45,6 +45,8 @@ button = "user.behavior.pointer"
 """
 FILES = {"wide": "", "bare": ", DICTIONARY_SIZE_LIMIT 1"}
 """The datasets of these rows, and how their files are written: `bare` has no dictionaries."""
+GROUPED = "grouped"
+"""One more: the same, but a thousand rows of one person after the other."""
 ROWS = """
     SELECT 'employee-' || (i * 7919 % 5000) AS who, TIMESTAMP '2026-11-01' + to_milliseconds(i) AS at,
     (i * 7919 % 1920)::INTEGER AS x, (i * 104729 % 1080)::INTEGER AS y,
@@ -82,16 +84,18 @@ def gateway(place: Place, database: str, scale: Scale) -> Iterator[Service]:
     """A gateway with datasets of `scale.rows` rows beside those of the tests, and a grant for each to ana."""
     folder = place.subfolder(database)
     with serving(folder, place.database(database).url()) as service:
-        for name, option in FILES.items():
+        for name, option in {**FILES, GROUPED: ""}.items():
             file = file_of(service, name)
             file.parent.mkdir()
-            duckdb.sql(f"COPY ({ROWS.format(rows=scale.rows)}) TO '{file}' (FORMAT parquet{option})")
+            rows = ROWS.format(rows=scale.rows)
+            rows = rows.replace("i * 7919 % 5000", "i // 1000") if name == GROUPED else rows
+            duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT parquet{option})")
             file.chmod(0o600)
             with (folder / "catalog.toml").open("a") as catalog:
                 catalog.write(CATALOG.format(name=name))
         reloaded = service.call("POST", "/v1/policy:reload", "eve")
         assert reloaded.status_code == 200, reloaded.text
-        for name in FILES:
+        for name in (*FILES, GROUPED):
             service.grant(dataset=name, columns=list(COLUMNS), max_rows=10**12)
         service.grant(dataset="events", columns=["who", "at", "x"], max_rows=10**12)
         yield service
@@ -114,12 +118,12 @@ def without_group_commit(service: Service) -> None:
 
 
 @contextmanager
-def gateway_here(place: Place, service: Service) -> Iterator[Parts]:
+def gateway_here(place: Place, service: Service, name: str = "here") -> Iterator[Parts]:
     """A whole gateway but for HTTP in this process, on a database of its own and the data of `service`."""
-    settings = {"REMIT_HOME": str(place.folder / "here"), "REMIT_DATABASE_URL": place.database("here").url()}
+    settings = {"REMIT_HOME": str(place.folder / name), "REMIT_DATABASE_URL": place.database(name).url()}
     with started(Settings.from_environment({**service.settings, **settings})) as parts:
         state = parts.control.state
-        for name in FILES:
+        for name in (*FILES, GROUPED):
             scope = scope_from_json(scope_of(dataset=name, columns=list(COLUMNS), max_rows=10**12))
             epoch = parts.control.refresh().epoch
             parts.grants.add(scope, by=EVE, at=utc_now(), under=Permitted(state.bundle, ("grants",), epoch))

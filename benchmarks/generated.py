@@ -3,7 +3,8 @@
 import random
 import struct
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,8 @@ from audit.drafts import draft, stamp
 from audit.entries import Entry, Kind
 from audit.merkle import Frontier, leaf_hash
 
-from .entries import AUTHORIZED, DIGEST
+from .company import CATALOG, COLUMNS, DATASETS, DIGEST, POLICIES, PURPOSES, TEAMS
+from .entries import AUTHORIZED
 from .place import Place
 
 GATEWAY = "generated"
@@ -23,38 +25,46 @@ PIECE = 16_384
 """Entries that one process makes and copies at a time; reads begin and end within one."""
 FEW = 2
 """Pieces that are not worth the start of processes."""
+MANY = 20
+"""Pieces after which an index is made anew faster than kept."""
+INDEX = "SELECT pg_get_indexdef('audit_entries_read'::regclass)"
 BEGIN = datetime(2025, 1, 1, 8, tzinfo=UTC)
 APART = timedelta(seconds=2)
 MOMENT = 64
 """Entries that share a time, as those of one commit do."""
-ACTORS, DATASETS, GRANTS = 400, 60, 256
-TEAMS = [f"{field}.{team}" for field in ("research", "product", "sales", "people") for team in "abcdefghij"]
-PURPOSES = [f"train_ai_system.p{n}" for n in range(10)] + ["analytics.reports", "analytics.quality.daily"]
+ACTORS, GRANTS = 400, 256
+GRANT_PIECES = 6
+"""Pieces for which grants live; then there are others."""
 CODES = ["no_grant", "expired", "beyond_columns", "no_rule", "denied_by_rule", "beyond_rows", "beyond_budget"]
-READ = "r-" + 32 * "0"
+READ, ROWS = "r-" + 32 * "0", 9_876_543_210
+"""What stands in a template for the id of a read and for a count of rows."""
 COPY = "COPY audit_entries (seq, canonical, leaf) FROM STDIN (FORMAT BINARY)"
 COPY_START, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 BEFORE_TEXT, BEFORE_LEAF = struct.Struct(">hiqi"), struct.pack(">i", 32)
+MOST_ROWS = 100_000
 RARELY = 2_000
 """One entry in so many is of a kind that is hardly ever written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An entry's canonical text in three pieces: between them stand its time and the id of its read."""
+    """An entry's canonical text in pieces: between them stand its time, its count of rows and the id of its read."""
 
-    pieces: tuple[str, str, str]
+    pieces: tuple[str, str, str, str]
 
     @classmethod
     def of(cls, entry: Entry) -> "Template":
         made = draft(entry, GATEWAY)
-        rest, _, end = made.after.partition(READ)
-        return cls((made.before, rest, end))
+        middle, _, end = made.after.partition(READ)
+        start, _, rest = middle.partition(str(ROWS))
+        return cls((made.before, start, rest, end))
 
-    def text(self, at: str, read: str) -> bytes:
+    def text(self, at: str, read: str, rows: int) -> bytes:
         """Canonical, as the ledger would have it."""
-        before, rest, end = self.pieces
-        return (f"{before}{at}{rest}{read}{end}" if end else f"{before}{at}{rest}").encode()
+        before, start, rest, end = self.pieces
+        if rest:
+            return f"{before}{at}{start}{rows}{rest}{read}{end}".encode()
+        return (f"{before}{at}{start}{read}{end}" if end else f"{before}{at}{start}").encode()
 
 
 def time_of(seq: int) -> datetime:
@@ -76,17 +86,40 @@ def grow(database: Database, entries: int) -> None:
         size, frontier = session.execute("SELECT size, frontier FROM audit_head").fetchone() or (0, b"")
     tree = Frontier.unpacked(size, frontier)
     pieces = [(url, first, min(PIECE, entries - first + 1)) for first in range(size + 1, entries + 1, PIECE)]
-    for leaves in _copied(pieces):
-        tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
+    with _made_to_be_filled(url, is_worth_it=len(pieces) > MANY):
+        for leaves in _copied(pieces):
+            tree = tree.extended(leaves[at : at + 32] for at in range(0, len(leaves), 32))
     with psycopg.connect(url) as session:
         moved = (tree.size, tree.packed(), time_of(tree.size))
         session.execute("UPDATE audit_head SET size = %s, frontier = %s, at = %s", moved)
         session.execute("UPDATE alert_cursor SET seq = %s", (tree.size,))
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute("VACUUM (ANALYZE) audit_entries")
-        while index(database.engine()):
-            pass
+    with psycopg.connect(url, autocommit=True) as session, ThreadPoolExecutor(1) as beside:
+        session.execute("ANALYZE audit_entries")
+        indexed = beside.submit(_index_all, database)
+        session.execute("VACUUM audit_entries")
+        indexed.result()
         session.execute("VACUUM (ANALYZE) audit_blocks")
+
+
+def _index_all(database: Database) -> None:
+    while index(database.engine()):
+        pass
+
+
+@contextmanager
+def _made_to_be_filled(url: str, *, is_worth_it: bool) -> Iterator[None]:
+    """Without the index whose pages every entry touches at random, and without being vacuumed meanwhile."""
+    if not is_worth_it:
+        yield
+        return
+    with psycopg.connect(url, autocommit=True) as session:
+        (made,) = session.execute(INDEX).fetchone() or ("",)
+        session.execute("DROP INDEX audit_entries_read")
+        session.execute("ALTER TABLE audit_entries SET (autovacuum_enabled = off)")
+        yield
+        session.execute("SET maintenance_work_mem = '1GB'")
+        session.execute(made)
+        session.execute("ALTER TABLE audit_entries RESET (autovacuum_enabled)")
 
 
 def _copied(pieces: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
@@ -119,14 +152,17 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
     refusals = [Template.of(_refusal(n)) for n in range(GRANTS)]
     looks = [Template.of(_look(n)) for n in range(8)]
     rare = [Template.of(entry) for entry in _rare(first)]
+    begins = [Template.of(entry) for entry in _begins(first)]
     running: list[tuple[Template, str]] = []
     for seq in range(first, first + count):
         at, read, left = stamp(time_of(seq)), f"r-{chance.getrandbits(128):032x}", first + count - seq
         turn = chance.random()
-        if running and (left <= len(running) or turn < len(running) / 64):
+        if begins:
+            template = begins.pop(0)
+        elif running and (left <= len(running) or turn < len(running) / 64):
             template, read = running.pop(chance.randrange(len(running)))
-        elif seq == 1 or turn > 1 - 1 / RARELY:
-            template = rare[0] if seq == 1 else chance.choice(rare)
+        elif turn > 1 - 1 / RARELY:
+            template = chance.choice(rare)
         elif left <= len(running) + 1 or turn > 0.95:
             template = chance.choice(looks if turn > 0.98 else refusals)
         else:
@@ -134,12 +170,12 @@ def _texts(first: int, count: int) -> Iterator[bytes]:
             begin, end = reads[int(chance.random() ** 2 * GRANTS)]
             template = begin
             running.append((end, read))
-        yield template.text(at, read)
+        yield template.text(at, read, 1 + int(chance.random() * MOST_ROWS))
 
 
 def _read(n: int, first: int) -> tuple[Template, Template]:
     """The two entries of a read under the `n`th grant of that time."""
-    actor = (first // PIECE * 31 + n * n) % ACTORS
+    actor = actor_of(n, first)
     entry = Entry(
         Kind.READ_AUTHORIZED,
         actor=f"person-{actor}",
@@ -151,7 +187,7 @@ def _read(n: int, first: int) -> tuple[Template, Template]:
         digest=DIGEST,
         details=AUTHORIZED,
     )
-    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": 1_000 + n, "ended_by": "end"}))
+    return Template.of(entry), Template.of(_with(entry, Kind.READ_COMPLETED, {"rows": ROWS, "ended_by": "end"}))
 
 
 def teams_of(actor: int) -> tuple[str, ...]:
@@ -161,7 +197,12 @@ def teams_of(actor: int) -> tuple[str, ...]:
 
 def grant_of(n: int, first: int) -> str:
     """The id of the `n`th grant at the time of entry `first`; each lives for about 100,000 entries."""
-    return f"g-20250101080000-{first // (6 * PIECE):06x}{n:04x}"
+    return f"g-20250101080000-{first // (GRANT_PIECES * PIECE):06x}{n:04x}"
+
+
+def actor_of(n: int, first: int) -> int:
+    """Whose the `n`th grant at the time of entry `first` is."""
+    return (first // (GRANT_PIECES * PIECE) * 31 + n * n) % ACTORS
 
 
 def _refusal(n: int) -> Entry:
@@ -193,14 +234,44 @@ def _look(n: int) -> Entry:
     )
 
 
+def _begins(first: int) -> Iterator[Entry]:
+    """What a ledger begins with, and the grants with which a time of grants does."""
+    if first == 1:
+        yield _rare(first)[0]
+    if first % (GRANT_PIECES * PIECE) == 1:
+        yield from (_granted(n, first) for n in range(GRANTS))
+
+
+def _granted(n: int, first: int) -> Entry:
+    actor = actor_of(n, first)
+    scope = {
+        "principal": f"person-{actor}",
+        "purpose": PURPOSES[actor % len(PURPOSES)],
+        "starts": stamp(time_of(first)),
+        "ends": stamp(time_of(first + GRANT_PIECES * PIECE)),
+        "justification": "it is needed",
+        "datasets": {f"dataset_{n % DATASETS}": {"columns": list(COLUMNS)}},
+    }
+    return Entry(
+        Kind.GRANT_ADDED,
+        "eve",
+        ("administration",),
+        grant=grant_of(n, first),
+        purpose=PURPOSES[actor % len(PURPOSES)],
+        digest=DIGEST,
+        details={"scope": scope},
+    )
+
+
 def _rare(first: int) -> Sequence[Entry]:
-    eve, added = ("administration",), {"scope": {"purpose": PURPOSES[0], "max_rows": 1_000}}
+    eve, bundle = ("administration",), {"policies": POLICIES, "catalog": CATALOG}
+    pause = {"pause": f"p-{first}", "what": "team", "target": "sales", "reason": "an incident"}
     return (
-        Entry(Kind.POLICY_ACTIVATED, "remit", digest=DIGEST, details={"policies": "", "catalog": ""}),
-        Entry(Kind.GRANT_ADDED, "eve", eve, grant=grant_of(0, first), purpose=PURPOSES[0], details=added),
+        Entry(Kind.POLICY_ACTIVATED, "remit", digest=DIGEST, details=bundle),
+        _granted(0, first),
         Entry(Kind.GRANT_REVOKED, "eve", eve, grant=f"g-{first}-revoked", purpose=PURPOSES[1], details={"why": "done"}),
         Entry(Kind.IDENTITY_REFUSED, "unknown", code="bad_token", details={"address": "192.0.2.1"}),
-        Entry(Kind.PAUSE_SET, "olga", ("on_call",), details={"kind": "team", "target": "sales"}),
+        Entry(Kind.PAUSE_SET, "olga", ("on_call",), details=pause),
         Entry(Kind.ALERT_RAISED, "remit", dataset="dataset_1", code="no_rule", details={"severity": "SEV4"}),
     )
 

@@ -3,7 +3,8 @@
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,12 @@ from conftest import Database
 from service import make_data, scope_of
 
 from audit.ledger import Ledger
-from audit.trail import Query, search
 from authz.bundles import BundleStore
 from authz.control import Control
+from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.holds import Holds
 from authz.pauses import PauseStore
 from authz.permit import Permit
 from authz.records import Records
@@ -36,11 +38,14 @@ from .entries import a_read
 from .gateways import ANA, gateway
 from .generated import grow, time_of
 from .place import Place
-from .questions import database_seconds, questions
+from .proofs import proving, sign_all
+from .questions import Asked, ask_all
+from .reports import reporting_seconds
 from .scale import Scale
 from .small_reads import client
 
 ROUNDS = 3
+REPORT = "an exposure report"
 ENDED, STARTED, ENDS = "2025-06-01T00:00:00Z", "2024-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 DATASET = """
 [datasets.more{n}]
@@ -103,28 +108,17 @@ class Curve:
     points: tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a question took of the database at the most entries."""
-
-    question: str
-    milliseconds: float
-
-
-def measure(
-    place: Place, extent: Extent, scale: Scale, tell: Callable[[Curve], None]
-) -> tuple[list[Curve], list[Asked]]:
-    """Everything, told as it comes. Databases stay until the end of the run."""
-    curves: list[Curve] = []
-    for curve in itertools.chain(
-        _decisions(extent, scale), _callers(place, extent, scale), _datasets(place, extent), _grants(place, extent)
-    ):
-        tell(curve)
-        curves.append(curve)
-    of_entries, asked = _entries(place, extent)
-    for curve in of_entries:
-        tell(curve)
-    return curves + of_entries, asked
+def steps(
+    place: Place, extent: Extent, scale: Scale, asked: list[Asked]
+) -> Mapping[str, Callable[[], Iterable[Curve]]]:
+    """What is to be measured, by its name. Databases stay until the end of the run; `asked` is of the most entries."""
+    return {
+        "rules": partial(_decisions, extent, scale),
+        "callers": partial(_callers, place, extent, scale),
+        "datasets": partial(_datasets, place, extent),
+        "grants": partial(_grants, place, extent),
+        "entries": partial(_entries, place, extent, asked),
+    }
 
 
 def _decisions(extent: Extent, scale: Scale) -> Iterator[Curve]:
@@ -177,35 +171,29 @@ def _grants(place: Place, extent: Extent) -> Iterator[Curve]:
     yield Curve("authorising a read", "grants", "grants", "ms", tuple(points))
 
 
-def _entries(place: Place, extent: Extent) -> tuple[list[Curve], list[Asked]]:
+def _entries(place: Place, extent: Extent, asked: list[Asked]) -> Iterator[Curve]:
+    """Where it does not get to the most entries, what was measured before is told all the same."""
     database, bundle = place.database("growing_entries"), bundle_of(place, 1)
-    names = ("append alone", "authorise", "the slowest question", "the median question")
-    rows: list[tuple[float, ...]] = []
-    asked: list[Asked] = []
-    for n in extent.entries:
-        grow(database, n)
-        asked = ask_all(database, n)
-        times = sorted(each.milliseconds for each in asked)
-        rows.append((*writing(database, bundle, n, extent.times), times[-1], median(times)))
-    panels = ("writing to the ledger", "authorising a read", "searching the trail", "searching the trail")
-    columns = zip(names, panels, zip(*rows, strict=True), strict=True)
-    curves = [
-        Curve(panel, name if panel != "authorising a read" else "entries", "entries", "ms", _points(extent, values))
-        for name, panel, values in columns
-    ]
-    return curves, asked
-
-
-def _points(extent: Extent, values: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    return tuple(zip(extent.entries, values, strict=True))
-
-
-def ask_all(database: Database, entries: int) -> list[Asked]:
-    """What each question takes of a generated ledger."""
-    engine = database.engine()
-    (line,) = search(engine, Query(kind="read.completed", before_seq=entries // 3, limit=1)).lines
-    asked = questions(entries, str(line.doc["read"]))
-    return [Asked(name, database_seconds(engine, query) * 1e3) for name, query in asked.items()]
+    points = defaultdict[tuple[str, str], list[tuple[int, float]]](list)
+    try:
+        for n in extent.entries:
+            started = time.monotonic()
+            grow(database, n)
+            sign_all(database)
+            print(f"    {n:,} entries made in {time.monotonic() - started:.0f} s", flush=True)
+            answered = ask_all(database, n)
+            times = sorted(each.milliseconds for each in answered)
+            appended, authorised = writing(database, bundle, n, extent.times)
+            points["writing to the ledger", "append alone"].append((n, appended))
+            points["authorising a read", "entries"].append((n, authorised))
+            points["searching the trail", "the slowest question"].append((n, times[-1]))
+            points["searching the trail", "the median question"].append((n, median(times)))
+            points["proving an entry", "a proof, checked"].append((n, proving(database, n, extent.times)))
+            points[REPORT, "of all the time"].append((n, reporting_seconds(database, n)))
+            asked[:] = answered
+    finally:
+        for (panel, label), along in points.items():
+            yield Curve(panel, label, "entries", "s" if panel == REPORT else "ms", tuple(along))
 
 
 def writing(database: Database, bundle: Bundle, entries: int, times: int) -> tuple[float, float]:
@@ -241,9 +229,10 @@ def _guarded(database: Database, bundle: Bundle, clock: Callable[[], datetime] |
     now = clock or (lambda: datetime.now(UTC))
     engine, gateway_name = database.engine(), f"bench-{database.name}-{time.monotonic_ns()}"
     ledger = Ledger(engine, gateway=gateway_name, clock=now)
-    control = Control(ledger, PauseStore(engine, ledger), BundleStore(engine), lambda: bundle, bundle)
+    pauses, grants = PauseStore(engine, ledger), GrantStore(engine, ledger)
+    gate = Gate(engine, ledger, Holds(engine, grants), pauses, now)
+    control = Control(ledger, pauses, BundleStore(engine), lambda: bundle, bundle, gate)
     control.activate(bundle, actor="bench")
-    grants = GrantStore(engine, ledger)
     with psycopg.connect(database.url("owner")) as session:
         one = {"id": "g-1", "scope": json.dumps(_scope()), "ends": ENDS}
         session.execute(
@@ -286,11 +275,14 @@ def _median(measure: Callable[[], float]) -> float:
     return median(measure() for _ in range(ROUNDS))
 
 
-def write(folder: Path, curves: Sequence[Curve], asked: Sequence[Asked], facts: Mapping[str, str]) -> None:
+def write(
+    folder: Path, curves: Sequence[Curve], asked: Sequence[Asked], facts: Mapping[str, str], failed: Mapping[str, str]
+) -> None:
     """Writes `growth.json`."""
     document = {
         "machine": dict(facts),
         "curves": [asdict(curve) for curve in curves],
         "questions": [asdict(each) for each in asked],
+        "failed": dict(failed),
     }
     (folder / "growth.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -1,8 +1,12 @@
 """Proofs: one entry's, as it is handed out, from the stored tree of a ledger of ten million entries."""
 
+import itertools
 import os
 import random
+import time
 from collections.abc import Iterator
+from statistics import median
+from typing import Any
 
 import psycopg
 from conftest import Database
@@ -13,7 +17,7 @@ from audit.merkle import HASH_BYTES, leaf_hash
 from audit.notes import SIGNED, Checkpoint, Note, Signer
 from audit.proving import proof
 from audit.tiles import Edge
-from audit.tilestore import put_tiles
+from audit.tilestore import StoredTree, put_tiles
 
 from .contest import Contest, Goal, timed
 from .entries import a_read_as_text
@@ -27,6 +31,32 @@ SIGNER = Signer.make("bench.example/ledger", SIGNED)
 ENTRY = "INSERT INTO audit_entries (seq, canonical, leaf) VALUES (%s, %s, %s)"
 TREE = "UPDATE audit_tree SET origin = %s, size = %s, edge = %s"
 SIGN = "INSERT INTO audit_checkpoints (size, note, at) VALUES (%s, %s, now())"
+
+
+LEAVES = "COPY (SELECT leaf FROM audit_entries WHERE seq > {} ORDER BY seq) TO STDOUT (FORMAT BINARY)"
+
+
+def sign_all(database: Database) -> None:
+    """Stores the tree over all entries, and signs it, as far as that was not done before."""
+    with psycopg.connect(database.url("owner")) as reader, psycopg.connect(database.url("owner")) as owner:
+        edge = StoredTree.read(owner).edge
+        with reader.cursor().copy(LEAVES.format(edge.size)) as copy:
+            # The last row is the end's mark, and has no leaf.
+            leaves = (bytes(row[-HASH_BYTES:]) for row in copy if len(row) > HASH_BYTES)
+            while some := list(itertools.islice(leaves, AT_ONCE)):
+                edge, full = edge.extended(some)
+                put_tiles(owner, full)
+        _sign(owner, edge)
+
+
+def proving(database: Database, entries: int, times: int) -> float:
+    """Milliseconds that it takes to prove one of the first `entries` and to check that: the median."""
+    taken = []
+    for seq in random.Random(entries).choices(range(1, entries + 1), k=times):
+        started = time.perf_counter()
+        check_proof(proof(database.engine(), Quorum(), seq), [SIGNER.verifier])
+        taken.append(time.perf_counter() - started)
+    return median(taken) * 1e3
 
 
 def contests(place: Place, scale: Scale) -> Iterator[Contest]:
@@ -67,7 +97,11 @@ def _filled(database: Database, leaves: int) -> dict[int, str]:
             put_tiles(owner, full)
         for seq, text in texts.items():
             owner.execute(ENTRY, (seq, text, leaf_hash(text.encode())))
-        signed = str(Checkpoint(SIGNER.name, leaves, edge.frontier().root()))
-        owner.execute(TREE, (SIGNER.name, leaves, edge.packed()))
-        owner.execute(SIGN, (leaves, str(Note(signed, (SIGNER.sign(signed),)))))
+        _sign(owner, edge)
     return texts
+
+
+def _sign(owner: psycopg.Connection[Any], edge: Edge) -> None:
+    signed = str(Checkpoint(SIGNER.name, edge.size, edge.frontier().root()))
+    owner.execute(TREE, (SIGNER.name, edge.size, edge.packed()))
+    owner.execute(SIGN, (edge.size, str(Note(signed, (SIGNER.sign(signed),)))))

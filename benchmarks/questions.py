@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from statistics import median
 from typing import Any
 
+from conftest import Database
 from sqlalchemy import Engine, event
 
 from audit.trail import Page, Query, search
@@ -15,6 +16,22 @@ from audit.trail import Page, Query, search
 from .generated import grant_of, time_of
 
 ASKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question took of the database."""
+
+    question: str
+    milliseconds: float
+
+
+def ask_all(database: Database, entries: int) -> list[Asked]:
+    """What each question takes of a generated ledger."""
+    engine = database.engine()
+    (line,) = search(engine, Query(kind="read.completed", before_seq=entries // 3, limit=1)).lines
+    asked = questions(entries, str(line.doc["read"]))
+    return [Asked(name, database_seconds(engine, query) * 1e3) for name, query in asked.items()]
 
 
 def questions(entries: int, read: str) -> Mapping[str, Query]:

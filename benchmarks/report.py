@@ -1,10 +1,11 @@
 """What was measured, as lines to read, as a page to keep and as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from .contest import Goal, Result
 
@@ -21,10 +22,13 @@ def line(result: Result) -> str:
     return f"{_name(result)}\n    goal {goal}, measured {measured}: {verdict} ({ours}; {theirs})"
 
 
-def write(folder: Path, results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> None:
-    """Writes `results.md` and `results.json` into `folder`."""
-    (folder / "results.md").write_text(page(results, machine, at) + growth_section(folder))
-    document = {"at": at.isoformat(), "machine": machine, "results": [_record(result) for result in results]}
+def write(
+    folder: Path, results: Sequence[Result], machine: Mapping[str, str], at: datetime, failed: Mapping[str, str]
+) -> None:
+    """Writes `results.md` and `results.json` into `folder`, with what `failed` by its name."""
+    (folder / "results.md").write_text(page(results, machine, at, failed) + growth_section(folder))
+    records = [_record(result) for result in results]
+    document = {"at": at.isoformat(), "machine": machine, "results": records, "failed": dict(failed)}
     (folder / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -46,10 +50,6 @@ def growth_section(folder: Path) -> str:
         _row((f"{each['panel']}: {each['label']}", each["over"], _along(each["points"]), each["unit"]))
         for each in told["curves"]
     ]
-    slowest = sorted(told["questions"], key=lambda each: -each["milliseconds"])
-    worst = slowest[0]["milliseconds"]
-    entries = max(x for each in told["curves"] if each["over"] == "entries" for x, _ in each["points"])
-    verdict = "reached" if worst <= MOST_MILLISECONDS else f"not reached, by {worst / MOST_MILLISECONDS - 1:.0%}"
     return "\n".join(
         [
             GROWTH,
@@ -61,21 +61,38 @@ def growth_section(folder: Path) -> str:
             "",
             *(_row(("what", "over", "figures", "unit")), _row("---" for _ in range(4)), *curves),
             "",
-            f"**Search at {entries:,} entries, goal ≤ {MOST_MILLISECONDS} ms of database time: {worst:.1f} ms for the "
-            f"slowest of {len(slowest)} questions, {verdict}.** Each is a page of 100, warm, its round trips included:",
-            "",
-            *(_row(("question", "ms")), _row(("---", "---:"))),
-            *(_row((each["question"], f"{each['milliseconds']:.2f}")) for each in slowest),
-            "",
+            *_failures(told.get("failed", {})),
+            *_searched(told),
         ]
     )
+
+
+def _searched(told: Mapping[str, Any]) -> Iterator[str]:
+    """What the questions took; nothing where it did not come to that."""
+    slowest = sorted(told["questions"], key=lambda each: -each["milliseconds"])
+    if not slowest:
+        return
+    worst = slowest[0]["milliseconds"]
+    entries = max(x for each in told["curves"] if each["over"] == "entries" for x, _ in each["points"])
+    verdict = "reached" if worst <= MOST_MILLISECONDS else f"not reached, by {worst / MOST_MILLISECONDS - 1:.0%}"
+    yield (
+        f"**Search at {entries:,} entries, goal ≤ {MOST_MILLISECONDS} ms of database time: {worst:.1f} ms for the "
+        f"slowest of {len(slowest)} questions, {verdict}.** Each is a page of 100, warm, its round trips included:"
+    )
+    yield from ("", _row(("question", "ms")), _row(("---", "---:")))
+    yield from (_row((each["question"], f"{each['milliseconds']:.2f}")) for each in slowest)
+    yield ""
+
+
+def _failures(failed: Mapping[str, str]) -> Sequence[str]:
+    return [*(f"**Could not be measured: {step}** ({why})." for step, why in failed.items()), ""] if failed else []
 
 
 def _along(points: Sequence[tuple[int, float]]) -> str:
     return ", ".join(f"{y:,.4g} at {x:,}" if y < 1_000 else f"{y:,.0f} at {x:,}" for x, y in points)
 
 
-def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime) -> str:
+def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime, failed: Mapping[str, str]) -> str:
     """`results.md`."""
     rows = [_row(HEAD), _row("---" for _ in HEAD), *(_row(_cells(result)) for result in results)]
     how = [f"- **{_name(result)}**: {result.contest.how}." for result in results]
@@ -94,6 +111,7 @@ def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime) ->
             "",
             *rows,
             "",
+            *_failures(failed),
             "## The machine",
             "",
             *(f"- {name}: {value}" for name, value in machine.items()),

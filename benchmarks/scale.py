@@ -19,6 +19,10 @@ class Scale:
     scans: int
     entries: int
     leaves: int
+    pages: int
+    holds: int
+    revocations: int
+    streams: int
 
 
 FULL = Scale(
@@ -34,6 +38,10 @@ FULL = Scale(
     scans=3,
     entries=300_000,
     leaves=10_000_000,
+    pages=50,
+    holds=1_000,
+    revocations=100,
+    streams=10,
 )
 TINY = Scale(
     rounds=2,
@@ -48,4 +56,8 @@ TINY = Scale(
     scans=1,
     entries=2_000,
     leaves=70_000,
+    pages=3,
+    holds=20,
+    revocations=5,
+    streams=2,
 )

@@ -5,28 +5,22 @@ from collections.abc import Iterator
 import psycopg
 
 from audit.checkpointer import Checkpointer
+from audit.checkpoints import BY_INDEX
 from audit.ledger_keys import NAME
 from audit.spans import ROWS
 from audit.verify import verify
 
 from .appends import ledger_on
 from .contest import Contest, Goal, timed
-from .entries import a_read
+from .generated import ledger_of
 from .place import Place
 from .scale import Scale
 
-AT_ONCE = 1_000
-"""Entries of one transaction while the ledger is filled."""
-
 
 def contests(place: Place, scale: Scale) -> Iterator[Contest]:
-    """One, on a ledger that the ledger itself filled and signed."""
-    database = place.database("verified")
-    ledger = ledger_on(place, database)
-    for _ in range(scale.entries // AT_ONCE):
-        ledger.change(lambda _: [entry for _ in range(AT_ONCE // 2) for entry in a_read()], raises_epoch=False)
-
-    home = place.subfolder("signing")
+    """One, on a generated ledger that is signed."""
+    database = ledger_of(place, "verified", scale.entries)
+    ledger, home = ledger_on(place, database), place.subfolder("signing")
     Checkpointer(database.engine(), ledger, key=home / NAME, home=home).look()
 
     def verified() -> int:
@@ -36,8 +30,10 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         return verdict.size
 
     def copied() -> int:
-        with psycopg.connect(database.url()) as session, session.cursor().copy(ROWS.format("true")) as copy:
-            assert sum(len(block) for block in copy) > scale.entries
+        with psycopg.connect(database.url()) as session:
+            session.execute(BY_INDEX)
+            with session.cursor().copy(ROWS.format("true")) as copy:
+                assert sum(len(block) for block in copy) > scale.entries
         return scale.entries
 
     yield Contest(
@@ -45,10 +41,11 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         against="binary COPY of the same rows",
         goal=Goal("time", 1.5),
         unit="entries",
-        how=f"{scale.entries:,} entries under a checkpoint, stored tree and completeness as well; the opponent fetches "
-        "the very same rows in one COPY and looks at nothing",
-        cause="parsing the two JSON texts of each entry and hashing it takes longer than sending it; processes share "
-        "the work, and the database wants the same cores",
+        how=f"{scale.entries:,} entries as a year of reads leaves them, under a checkpoint; ours looks at the stored "
+        "tree and at completeness as well; the opponent fetches the very same rows by the same index in one COPY over "
+        "one connection, with the same driver, and looks at nothing",
+        cause="sending an entry takes the database 3 to 4 µs of one core, hashing and comparing it 6 more; two cores "
+        "share the sum. Entries that are worded like no other are parsed, 5 µs more",
         ours=lambda: timed(verified),
         theirs=lambda: timed(copied),
     )

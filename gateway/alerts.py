@@ -1,14 +1,19 @@
-"""`/v1/alerts`: what on-call sees and answers."""
+"""`/v1/alerts`: what on-call sees, answers and contains. Nothing here is changed by a GET."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from audit.signals import Alert
+from audit.steps import steps_of
+from authz.containment import StillOpen
+from authz.measures import Measure, is_known, measures, proposed
+from policy.bundle import Bundle
 from policy.values import Action, Principal
 
+from .alert_views import alert_json, detail_json, still_open
 from .grants import Why
 from .parts import Parts
 from .problems import Failed
@@ -26,6 +31,16 @@ class AlertList(BaseModel):
     next: str | None = None
 
 
+class ContainBody(BaseModel):
+    """What is to be suspended or paused, and why; what is left out is what the alert proposes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    what: Literal["grant", "principal", "dataset", "team", "purpose", "everything"] | None = None
+    target: str = Field("", max_length=500, description="which one; the alert's own where left out")
+    why: str = Field(min_length=1, max_length=2000)
+
+
 def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     """The calls about alerts, for one gateway."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
@@ -34,7 +49,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     @router.get("/alerts")
     def alerts(
         who: Who,
-        state: Annotated[str | None, Query(pattern="^(open|acknowledged|resolved)$")] = None,
+        state: Annotated[str | None, Query(pattern="^(open|acknowledged|contained|resolved|reopened)$")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: Annotated[int | None, Query(ge=0, description="`next` of the page before")] = None,
     ) -> AlertList:
@@ -46,55 +61,72 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
 
     @router.get("/alerts/{id:int}")
     def alert(id: Id, who: Who) -> dict[str, Any]:
-        """One alert with its evidence."""
-        unwrap(parts.oversight.look(who, ALERTS, {"alert": str(id)}))
-        return _found(parts.alerts.get(id), id)
+        """One alert with its evidence, what happened to it, and what can be done."""
+        under = unwrap(parts.oversight.look(who, ALERTS, {"alert": str(id)}))
+        return _detail(parts, _found(parts, id), under.bundle)
 
     @router.post("/alerts/{id:int}:acknowledge")
     def acknowledge(id: Id, body: Why, who: Who) -> dict[str, Any]:
         """Say that somebody is on it."""
-        unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
-        return _found(parts.alerts.acknowledge(id, by=who.name, why=body.why, teams=who.teams), id)
+        under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        parts.alerts.acknowledge(id, by=who.name, why=body.why, teams=who.teams)
+        return _detail(parts, _found(parts, id), under.bundle)
+
+    @router.post("/alerts/{id:int}:contain")
+    def contain(id: Id, body: ContainBody, who: Who) -> dict[str, Any]:
+        """Suspend or pause what the alert is about: no read of it is authorised from now on, running streams end."""
+        under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        alert = _found(parts, id)
+        measure = _measure(parts, alert, body, under.bundle)
+        if not parts.containment.contain(alert, measure, by=who, why=body.why, under=under):
+            raise _over(alert)
+        return _detail(parts, _found(parts, id), under.bundle)
+
+    @router.post("/alerts/{id:int}:resolve")
+    def resolve(id: Id, body: Why, who: Who) -> dict[str, Any]:
+        """Say that it is over, which is tested: what it was about has to be refused, and stays tested from then on."""
+        under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        alert = _found(parts, id)
+        match parts.containment.resolve(alert, by=who, why=body.why, under=under):
+            case StillOpen() as still:
+                raise still_open(f"alert {id} is not over", still)
+            case False:
+                raise _over(alert)
+        return _detail(parts, _found(parts, id), under.bundle)
 
     return router
 
 
-def _found(alert: Alert | None, id: int) -> dict[str, Any]:
+def _found(parts: Parts, id: int) -> Alert:
+    alert = parts.alerts.get(id)
     if alert is None:
         raise Failed("not_found", f"there is no alert {id}", "`remit alerts list` shows which there are")
-    return alert_json(alert)
+    return alert
 
 
-def alert_json(alert: Alert) -> dict[str, Any]:
-    """An alert as JSON, its evidence side by side."""
-    evidence = alert.evidence
-    acknowledged = {
-        "by": alert.acknowledged_by,
-        "at": alert.acknowledged_at and alert.acknowledged_at.isoformat(),
-        "why": alert.acknowledged_why,
-    }
-    return {
-        "id": alert.id,
-        "severity": int(alert.severity),
-        "state": alert.state,
-        "title": alert.title,
-        "actor": alert.actor,
-        "dataset": alert.dataset,
-        "grant": alert.grant,
-        "code": alert.code,
-        "purpose": evidence.purpose or None,
-        "data_classes": sorted(alert.data_classes),
-        "count": alert.count,
-        "first_at": alert.first_at.isoformat(),
-        "last_at": alert.last_at.isoformat(),
-        "entries": list(evidence.entries),
-        "evidence": {
-            "declared": evidence.declared,
-            "asked": evidence.asked,
-            "given": evidence.given,
-            "columns": list(evidence.columns),
-            "rules": list(evidence.rules),
-        },
-        "next": evidence.next,
-        "acknowledged": acknowledged if alert.acknowledged_by else None,
-    }
+def _over(alert: Alert) -> Failed:
+    return Failed("bad_request", f"alert {alert.id} is {alert.state}", "it opens again by itself if it has to")
+
+
+def _measure(parts: Parts, alert: Alert, body: ContainBody, bundle: Bundle) -> Measure:
+    """What is to be done: as it was asked, or the alert's own proposal."""
+    if body.target:
+        if body.what is None:
+            raise Failed("bad_request", f"`{body.target}` is a target without `what`", "say what it is, `dataset` say")
+        measure: Measure | None = Measure(body.what, body.target)
+    else:
+        own = measures(alert, parts.containment.entries_of(alert), bundle)
+        measure = Measure("everything") if body.what == "everything" else proposed(own, body.what)
+    if measure is None:
+        raise Failed("bad_request", f"alert {alert.id} names no {body.what}", "name one as `target`")
+    is_there = is_known(measure, bundle) and (measure.kind != "grant" or parts.grants.get(measure.target) is not None)
+    if not is_there:
+        raise Failed("bad_request", f"there is no {measure.kind} `{measure.target}`", "`remit alerts show` names some")
+    return measure
+
+
+def _detail(parts: Parts, alert: Alert, bundle: Bundle) -> dict[str, Any]:
+    steps = steps_of(parts.engine, [alert.id]).get(alert.id, ())
+    own = measures(alert, parts.containment.entries_of(alert), bundle)
+    url = f"{parts.settings.public_url}/v1/alerts/{alert.id}"
+    return detail_json(alert, steps, own, parts.holds.all(alert.id), bundle, url)

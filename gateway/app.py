@@ -11,7 +11,7 @@ from audit.errors import AuditError, ClockBehind
 from authz.errors import AuthzError
 from policy.tables import closest, shown
 
-from . import alerts, catalogue, grants, operations, pauses, proofs, reads, trail, whoami
+from . import alerts, catalogue, granted, grants, operations, pauses, proofs, reads, reports, requests, trail, whoami
 from .callers import Callers
 from .intake import BODY, Intake
 from .openapi import describe, methods_at
@@ -35,7 +35,20 @@ def make_app(parts: Parts) -> FastAPI:
         redoc_url=None,
     )
     caller = Callers(parts.identity, parts.refused_tokens, parts.metrics)
-    for module in (reads, catalogue, grants, trail, proofs, alerts, pauses, operations, whoami):
+    for module in (
+        reads,
+        catalogue,
+        grants,
+        granted,
+        requests,
+        trail,
+        proofs,
+        reports,
+        alerts,
+        pauses,
+        operations,
+        whoami,
+    ):
         app.include_router(module.routes(parts, caller))
     unread = Unread(parts, caller)
     _translate_faults(app, parts, unread)

@@ -5,6 +5,8 @@ from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
+from .pieces import Body
+
 PIECE = 2_000_000
 """Bytes of Arrow data that are encoded at once, about; so memory does not depend on how wide rows are."""
 
@@ -24,13 +26,13 @@ class Encoder(Protocol):
     def __init__(self, schema: pa.Schema) -> None:
         """Raises `Unencodable`."""
 
-    def begin(self) -> bytes:
+    def begin(self) -> Body:
         """What stands before the rows."""
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Body]:
         """The rows, in pieces; the last ones may wait for more."""
 
-    def end(self) -> bytes:
+    def end(self) -> Body:
         """The rows that still wait and what stands behind them: nothing but this may tell that they are all there."""
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from .encoder import Encoder, Unencodable, parts
 from .parquet import ParquetEncoder
+from .pieces import Piece
 from .texts import TEXT, NoText, extent, joined, objects, plain, unwrapped
 
 _EXECUTED = r"\A[\p{Z}\p{C}\x{fffe}\x{ffff}]*[=+\-@\t\r\n＝＋－＠﹦﹢﹣﹫−]"
@@ -28,36 +29,36 @@ class ArrowEncoder:
     content_type: ClassVar[str] = "application/vnd.apache.arrow.stream"
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._pieces: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._writer = pa.ipc.new_stream(pa.PythonFile(self, mode="w"), schema)
 
-    def write(self, data: bytes) -> int:
-        """Called by Arrow with each piece it made."""
-        self._pieces.append(bytes(data))
-        return len(data)
+    def write(self, data: bytes | pa.Buffer) -> int:
+        """Called by Arrow with each part it made: what is large is a batch's own memory, and is kept, not copied."""
+        self._parts.append(memoryview(data))
+        return len(self._parts[-1])
 
     def flush(self) -> None:
         """Called by Arrow; there is nothing behind this to flush."""
 
     closed = False
 
-    def begin(self) -> bytes:
+    def begin(self) -> Piece:
         """The schema."""
         return self._taken()
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Piece]:
         """One message."""
         self._writer.write_batch(batch)
         yield self._taken()
 
-    def end(self) -> bytes:
+    def end(self) -> Piece:
         """The end of the stream."""
         self._writer.close()
         return self._taken()
 
-    def _taken(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+    def _taken(self) -> Piece:
+        parts, self._parts = self._parts, []
+        return Piece(parts)
 
 
 class CsvEncoder:

@@ -6,12 +6,15 @@ from typing import Any
 READ = "r-5f0c1f6f2b6d4e0a9c0d8f7e6a5b4c3d"
 GRANT = "g-20261101080000-5c1d0e9f8a"
 WHY = {"why": "the training run has ended"}
+REQUEST = "q-20261101070000-0b9d3c2e7f"
+SHOWN = "sha256:" + "1" * 64
 SCOPE = {
     "principal": "ana",
     "purpose": "train_ai_system.computer_use",
     "starts": "2026-11-01T00:00:00Z",
     "ends": "2036-12-01T00:00:00Z",
     "max_rows": 5_000_000,
+    "max_subjects": 2_000,
     "justification": "Pointer paths for the computer-use model, run cua-7b-v3.",
     "datasets": {"pointer_events": {"columns": ["occurred_at", "x"], "rows": "x < 900"}},
 }
@@ -19,7 +22,14 @@ ASK = {"dataset": "pointer_events", "columns": ["x"], "rows": "x < 500", "limit"
 AGAIN = "try again in a moment; if it goes on, tell on-call: `/readyz` says what is missing"
 SIGN_IN = "sign in and send an access token for this service as `Authorization: Bearer …`"
 
-IDS: Mapping[str, str | int] = {"datasets": "pointer_events", "grants": GRANT, "alerts": 7, "pauses": "p-1", "audit": 1}
+IDS: Mapping[str, str | int] = {
+    "datasets": "pointer_events",
+    "grants": GRANT,
+    "requests": REQUEST,
+    "alerts": 7,
+    "pauses": "p-1",
+    "audit": 1,
+}
 """For what stands in a path, by what it is an id of."""
 
 BODIES: Mapping[str, Any] = {
@@ -27,13 +37,64 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/reads:check": ASK,
     "POST /v1/grants": SCOPE,
     **{f"POST /v1/grants/{{id}}:{verb}": WHY for verb in ("revoke", "suspend", "resume")},
+    "POST /v1/requests": SCOPE,
+    "POST /v1/requests/{id}:approve": {"shown": SHOWN, "comment": "as agreed with the works council"},
+    "POST /v1/requests/{id}:narrow": {
+        "shown": SHOWN,
+        "why": "positions are not needed",
+        "narrowing": {"max_rows": 1_000_000, "datasets": {"pointer_events": {"columns": ["occurred_at"]}}},
+    },
+    **{f"POST /v1/requests/{{id}}:{verb}": WHY for verb in ("deny", "withdraw", "review")},
     "POST /v1/alerts/{id}:acknowledge": {"why": "asking Max"},
+    "POST /v1/alerts/{id}:contain": {"what": "dataset", "target": "pointer_events", "why": "asking Max"},
+    "POST /v1/alerts/{id}:resolve": {"why": "Max had the wrong notebook open; nothing was read"},
+    "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "why": "the owner declared this audience"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
 }
 
-GRANTED = {"id": GRANT, "status": "active", "rows_used": 0, **SCOPE}
+GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, "subjects_used": 0, **SCOPE}
+ASKED_FOR = {
+    "id": REQUEST,
+    "state": "open",
+    "requester": "ana",
+    "made_at": "2026-11-01T07:00:00Z",
+    "asked": SCOPE,
+    "scope": SCOPE,
+    "effect": {
+        "datasets": {
+            "pointer_events": {
+                "columns": [
+                    {
+                        "name": "occurred_at",
+                        "class": "user.behavior.pointer",
+                        "treatment": "clear",
+                        "sensitivity": "low",
+                    },
+                    {"name": "x", "class": "user.behavior.pointer", "treatment": "clear", "sensitivity": "low"},
+                ],
+                "rules": ["pointer"],
+            }
+        },
+        "sensitivity": "low",
+        "parties": ["owner collection.mci"],
+    },
+    "refusal": None,
+    "reach": {"pointer_events": {"rows": 900, "subjects": 900, "withheld": False}},
+    "shown": SHOWN,
+    "missing": ["owner collection.mci"],
+    "approvals": [],
+    "steps": [{"what": "asked for", "by": "ana", "at": "2026-11-01T07:00:00.000000Z"}],
+    "grant": None,
+    "renews": None,
+    "break_glass": False,
+    "reviewed_by": None,
+    "can": ["withdraw"],
+}
 ANSWERS: Mapping[str, Any] = {
+    "POST /v1/requests": ASKED_FOR,
+    "GET /v1/requests/{id}": ASKED_FOR,
+    "GET /v1/requests": {"items": [ASKED_FOR], "next": None},
     "POST /v1/reads:check": {
         "decision": "allow",
         "detail": f"grant {GRANT} permits it",
@@ -42,7 +103,7 @@ ANSWERS: Mapping[str, Any] = {
         "grant": GRANT,
         "purpose": "train_ai_system.computer_use",
         "columns": [{"name": "x", "class": "user.behavior.pointer", "treatment": "clear"}],
-        "rows": "(x < 900) and (x < 500)",
+        "rows": "(x < 900 and employee_id is not null) and (x < 500)",
         "limit": 1000,
         "limited_by": "limit",
         "rules": ["pointer"],
@@ -52,6 +113,7 @@ ANSWERS: Mapping[str, Any] = {
     "POST /v1/grants": GRANTED,
     "GET /v1/grants": {"items": [GRANTED], "next": None},
     "POST /v1/policy:reload": {"digest": "sha256:" + "0" * 64},
+    "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "alerts": [7], "by": ["olga"], "needed": 2},
     "GET /healthz": {"status": "ok"},
     "GET /readyz": {"database": True, "ledger": True, "policies": True, "issuer": True, "checkpoints": True},
 }
@@ -71,6 +133,22 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     "bad_token": ("the token has expired; get a new one", SIGN_IN),
     "unknown_dataset": ("there is no dataset `pointer_evnts`", "did you mean `pointer_events`?", _READ),
     "not_found": ("there is no grant `g-1`", "`remit grants list` shows which there are"),
+    "not_approver": (
+        "you are none of those who decide on it: owner collection.mci",
+        "ask one of them",
+    ),
+    "not_open": (
+        f"request `{REQUEST}` is withdrawn: it cannot be approved",
+        f"`remit requests show {REQUEST}` says what became of it",
+    ),
+    "changed": (
+        f"request `{REQUEST}` is not what you were shown any more",
+        f"look at it again: `remit requests show {REQUEST}`",
+    ),
+    "too_many": (
+        "20 requests of yours are open, and more than 20 nobody can look at",
+        "withdraw those that you do not need: `remit requests list` shows them",
+    ),
     "unknown_column": (
         "dataset `pointer_events` has no column `y`",
         "`remit datasets pointer_events` lists its columns",
@@ -108,7 +186,7 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     ),
     "suspended": (
         f"grant `{GRANT}` is suspended",
-        "ask on-call; a suspended grant is under review",
+        "ask on-call; what is suspended is under review",
         _with("nothing for now", "at 2026-11-21T09:00:00+00:00"),
     ),
     "wrong_purpose": (
@@ -146,6 +224,14 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
         f"all 5000000 rows of grant `{GRANT}` are used up",
         "declare a new scope; the rows of this one are used up",
         _with("5000000 rows", "more rows"),
+    ),
+    "hold_check": (
+        "pause `p-1` stays, for this would be open: bob of sales reads x of pointer_events for train_ai_system",
+        "close it first: narrow the rule or the audience, or revoke the grant",
+    ),
+    "second_person": (
+        "you proposed to lift pause `p-1`: it takes somebody else to do it",
+        "ask another person who may respond to alerts",
     ),
     "not_recorded": ("the audit ledger cannot be written, so nothing is read", AGAIN),
     "store_failed": ("the store could not be read", "try again; if it goes on, tell the dataset's owner", _READ),

@@ -1,15 +1,18 @@
 """`/v1/grants`: one's own, and for administrators everybody's."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from policy.errors import MisreadAll
+from policy.lifecycle import grant_state
 from policy.scopes import check_scope, scope_from_json, scope_to_json
 from policy.values import Action, Grant, GrantStatus, Principal
 
+from .ending import revoked
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
@@ -48,7 +51,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         if everybody:
             unwrap(parts.oversight.look(who, GRANTS, {"grants": "everybody's"}, action=Action.ADMINISTER))
         page = parts.grants.page(None if everybody else who, before, limit + 1)
-        items = [grant_json(grant) for grant in page[:limit]]
+        items = [grant_json(grant, parts.clock()) for grant in page[:limit]]
         return GrantList(items=items, next=page[limit - 1].id if len(page) > limit else None)
 
     @router.post("/grants", status_code=201)
@@ -62,7 +65,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         if (unfit := check_scope(scope, under.bundle.catalog, under.bundle.policies)) is not None:
             raise _unfit(unfit)
         grant = parts.grants.add(scope, by=who, at=parts.clock(), under=under)
-        return grant_json(grant)
+        return grant_json(grant, parts.clock())
 
     def change(id: str, body: Why, who: Principal, status: GrantStatus) -> dict[str, Any]:
         under = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER))
@@ -71,12 +74,16 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             raise Failed("not_found", f"there is no grant `{id}`", "`remit grants list` shows which there are")
         if grant.status is not status:
             raise Failed("bad_request", f"grant `{id}` is {grant.status} for good", "add a new grant")
-        return grant_json(grant)
+        return grant_json(grant, parts.clock())
 
     @router.post("/grants/{id}:revoke")
     def revoke(id: str, body: Why, who: Who) -> dict[str, Any]:
-        """End a grant for good; no read is authorised under it any more, and running streams end."""
-        return change(id, body, who, GrantStatus.REVOKED)
+        """End a grant for good; no read is authorised under it any more, and running streams end.
+
+        Whoever asked for it, owns its data or watches over it may, beside administrators.
+        """
+        grant = revoked(parts, id, who, body.why)
+        return change(id, body, who, GrantStatus.REVOKED) if grant is None else grant_json(grant, parts.clock())
 
     @router.post("/grants/{id}:suspend")
     def suspend(id: str, body: Why, who: Who) -> dict[str, Any]:
@@ -95,11 +102,16 @@ def _unfit(wrong: MisreadAll) -> Failed:
     return Failed("bad_request", str(wrong), "mend the scope and add it again")
 
 
-def grant_json(grant: Grant) -> dict[str, Any]:
-    """A grant as JSON: its id, what became of it, what it has used, and the scope as it was approved."""
+def grant_json(grant: Grant, at: datetime) -> dict[str, Any]:
+    """A grant as JSON: its id, what became of it, what it has used, and the scope as it was approved.
+
+    `status` is what was done to it, `state` what it is at `at`.
+    """
     return {
         "id": grant.id,
         "status": grant.status.value,
+        "state": grant_state(grant, at).value,
         "rows_used": grant.rows_used,
+        **({} if grant.scope.max_subjects is None else {"subjects_used": grant.subjects_used}),
         **scope_to_json(grant.scope),
     }

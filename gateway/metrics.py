@@ -1,6 +1,6 @@
 """Numbers for Prometheus. No names in them: `/metrics` asks for no token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -23,6 +23,12 @@ class Metrics:
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A number that is looked up whenever somebody asks."""
         Gauge(name, text, registry=self._registry).set_function(value)
+
+    def gauges(self, name: str, text: str, label: str, values: Mapping[str, Callable[[], float]]) -> None:
+        """The same for several numbers of one name, one for each value of `label`."""
+        gauge = Gauge(name, text, [label], registry=self._registry)
+        for each, value in values.items():
+            gauge.labels(each).set_function(value)
 
     def ended(self, stream: GovernedStream, ended_by: str) -> None:
         """Count the end of one stream."""

@@ -14,15 +14,17 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from policy.decision import Code
 
+from .asked_shapes import AskShape, GrantDetail, GrantReads, GrantReview, RequestPage, RequestShape
 from .catalogue import DatasetList, DatasetView
 from .encodings import ENCODERS
 from .examples import ANSWERS, BODIES, IDS, PROBLEMS
 from .intake import LARGEST_BODY
-from .operations import Health, Readiness, Reloaded
+from .operations import Accepted, Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
 from .proofs import Consistency, Keys
 from .reads import CheckAnswer
-from .shapes import AlertPage, AlertShape, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+from .reports import Exposure
+from .shapes import AlertDetail, AlertPage, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
 from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
 Json = dict[str, Any]
@@ -31,9 +33,11 @@ PROBLEM, JSON, TEXT = "application/problem+json", "application/json", "text/plai
 PLAIN = "text/plain; charset=utf-8"
 ANYBODY = ("bad_request", "fault")
 KNOWN = ("no_token", "bad_token", "not_recorded")
-RULED = ("no_rule", "denied_by_rule")
+RULED = ("no_rule", "denied_by_rule", "suspended")
 DECIDED = tuple(code.value for code in Code)
 STORED = ("store_failed",)
+ASKED = ("unknown_dataset", "bad_rows", "beyond_audience", "unclassified", *RULED)
+JUDGED = ("not_approver", "not_found", "not_open")
 PROVEN = (*RULED, "not_found")
 
 
@@ -56,28 +60,51 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/reads": Call(
         (*DECIDED, *STORED),
         media=tuple(ENCODERS),
-        headers=("Remit-Read", "Remit-Grant", "Remit-Entry", "Remit-Rows", "Remit-Limit", "Cache-Control"),
+        headers=(
+            "Remit-Read",
+            "Remit-Grant",
+            "Remit-Entry",
+            "Remit-Rows",
+            "Remit-Limit",
+            "Remit-Limit-Subjects",
+            "Cache-Control",
+        ),
     ),
     "POST /v1/reads:check": Call(answer=CheckAnswer),
     "GET /v1/datasets": Call(answer=DatasetList),
     "GET /v1/datasets/{name}": Call(("unknown_dataset",), DatasetView),
     "GET /v1/grants": Call(RULED, GrantPage),
     "POST /v1/grants": Call(RULED, GrantShape, 201),
+    "GET /v1/grants:review": Call(answer=GrantReview),
+    "GET /v1/grants/{id}": Call((*RULED, "not_found"), GrantDetail),
+    "GET /v1/grants/{id}/reads": Call((*RULED, "not_found"), GrantReads),
     "POST /v1/grants/{id}:revoke": Call((*RULED, "not_found"), GrantShape),
     "POST /v1/grants/{id}:suspend": Call((*RULED, "not_found"), GrantShape),
     "POST /v1/grants/{id}:resume": Call((*RULED, "not_found"), GrantShape),
+    "GET /v1/requests": Call(RULED, RequestPage),
+    "POST /v1/requests": Call((*ASKED, *STORED, "too_many", "not_found"), RequestShape, 201),
+    "GET /v1/requests/{id}": Call((*RULED, "not_found"), RequestShape),
+    "POST /v1/requests/{id}:approve": Call((*ASKED, *JUDGED, "changed"), RequestShape),
+    "POST /v1/requests/{id}:narrow": Call((*ASKED, *JUDGED, *STORED, "changed"), RequestShape),
+    "POST /v1/requests/{id}:deny": Call(JUDGED, RequestShape),
+    "POST /v1/requests/{id}:withdraw": Call(JUDGED, RequestShape),
+    "POST /v1/requests/{id}:review": Call(JUDGED, RequestShape),
     "GET /v1/audit/entries": Call(RULED, EntryPage),
     "GET /v1/audit/checkpoint": Call(PROVEN, media=(PLAIN,)),
     "GET /v1/audit/proof/{seq}": Call(PROVEN, media=(PLAIN,)),
     "GET /v1/audit/consistency": Call(PROVEN, Consistency),
     "GET /v1/audit/keys": Call(PROVEN, Keys),
+    "GET /v1/reports/exposure": Call((*RULED, "not_found", "unknown_dataset"), Exposure),
     "GET /v1/alerts": Call(RULED, AlertPage),
-    "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertShape),
-    "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertShape),
+    "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:contain": Call((*RULED, "not_found"), AlertDetail),
+    "POST /v1/alerts/{id}:resolve": Call((*RULED, "not_found", "hold_check"), AlertDetail),
     "GET /v1/pauses": Call(RULED, PausePage),
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
-    "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found"), PauseShape),
-    "POST /v1/policy:reload": Call(RULED, Reloaded),
+    "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found", "hold_check", "second_person"), PauseShape),
+    "POST /v1/policy:reload": Call((*RULED, "hold_check"), Reloaded),
+    "POST /v1/policy:accept": Call((*RULED, "second_person"), Accepted),
     "GET /v1/whoami": Call(answer=WhoamiView, headers=("Cache-Control",)),
     "GET /.well-known/oauth-protected-resource": Call(
         answer=ResourceMetadata, headers=("Cache-Control",), is_open=True
@@ -93,14 +120,18 @@ HEADER: Mapping[str, tuple[str, Json]] = {
     "Remit-Grant": ("the grant that permits it", {"type": "string"}),
     "Remit-Entry": ("the number of the entry that was written before the first row", {"type": "integer"}),
     "Remit-Rows": ("the filter that was applied, scope and ask together, percent-encoded", {"type": "string"}),
+    "Remit-Limit-Subjects": (
+        "how many people more may have their rows in the grant's reads; it ends before the first row of one more",
+        {"type": "integer"},
+    ),
     "Remit-Limit": ("rows after which a limit or a budget cuts; only where one may", {"type": "integer"}),
     "Cache-Control": ("what may be kept on the way: rows never", {"enum": ["no-store", AN_HOUR]}),
     "WWW-Authenticate": ("how to say who you are", {"const": "Bearer"}),
     "Retry-After": ("seconds after which to try again", {"type": "integer"}),
 }
 """Every header of Remit's own, what it says, and its schema."""
-SOMETIMES = ("Remit-Limit",)
-BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape}
+SOMETIMES = ("Remit-Limit", "Remit-Limit-Subjects")
+BODY: Mapping[str, type[BaseModel]] = {"POST /v1/grants": ScopeShape, "POST /v1/requests": AskShape}
 """Bodies that a route takes as plain JSON and understands by itself."""
 TOO_LARGE = f"a body of more than {LARGEST_BODY // 1024} KB"
 

@@ -7,15 +7,19 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.errors import AuditError
+from authz.errors import BundleHeld
+from authz.gate import NEEDED
 from policy.errors import MisreadAll
 from policy.values import Action, Principal
 
+from .alerts import ALERTS
 from .parts import Parts
+from .pauses import a_person
 from .problems import Failed
 from .reads import unwrap
 
@@ -30,6 +34,24 @@ class Reloaded(BaseModel):
     """What is in force now."""
 
     digest: str
+
+
+class AcceptBody(BaseModel):
+    """Which bundle is accepted, by its digest, and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    digest: str = Field(max_length=100)
+    why: str = Field(min_length=1, max_length=2000)
+
+
+class Accepted(BaseModel):
+    """A bundle, the alerts whose hold checks it opens, who accepted just that, and how many have to."""
+
+    digest: str
+    alerts: list[int]
+    by: list[str]
+    needed: int
 
 
 class Health(BaseModel):
@@ -62,6 +84,23 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             return Reloaded(digest=parts.reload(who.name))
         except MisreadAll as wrong:
             raise Failed("bad_request", str(wrong), "mend the files and reload; what was in force still is") from None
+
+        except BundleHeld as held:
+            help = f"mend the files, or have two people accept it: `remit policy reload --accept {held.digest}`"
+            raise Failed("hold_check", str(held), help) from None
+
+    @router.post("/v1/policy:accept")
+    def accept(body: AcceptBody, who: Who) -> Accepted:
+        """Accept by name a bundle that would open what was closed; two people have to before it can be loaded."""
+        unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
+        a_person(who)
+        try:
+            acceptance = parts.control.accept(body.digest, by=who, why=body.why)
+        except MisreadAll as wrong:
+            raise Failed("bad_request", str(wrong), "mend the files first") from None
+        if acceptance is None:
+            raise Failed("bad_request", f"`{body.digest}` is not what the files are", "reload names their digest")
+        return Accepted(digest=acceptance.digest, alerts=list(acceptance.alerts), by=list(acceptance.by), needed=NEEDED)
 
     @router.get("/healthz")
     async def health() -> Health:

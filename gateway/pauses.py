@@ -1,4 +1,4 @@
-"""`/v1/pauses`: on-call stops reading, everywhere or for one dataset, team or purpose."""
+"""`/v1/pauses`: on-call stops reading, everywhere or for one dataset, team, purpose or person."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from authz.containment import Lifting, StillOpen
 from authz.pauses import PauseInForce
 from policy.names import is_name
 from policy.values import Action, Pause, Principal
 
+from .alert_views import still_open
 from .alerts import ALERTS
 from .grants import Why
 from .parts import Parts
@@ -22,7 +24,7 @@ class PauseBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Literal["everything", "dataset", "team", "purpose"]
+    kind: Literal["everything", "dataset", "team", "purpose", "principal"]
     target: str = Field("", max_length=500, description="which one; empty for everything")
     reason: str = Field(min_length=1, max_length=2000)
 
@@ -55,6 +57,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             "dataset": body.target in bundle.catalog.datasets,
             "team": is_name(body.target),
             "purpose": bundle.policies.knows_purpose(body.target),
+            "principal": body.target != "",
         }
         if not exists[body.kind]:
             raise Failed("bad_request", f"there is no {body.kind} `{body.target}`", "name one, or pause `everything`")
@@ -63,19 +66,33 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
 
     @router.post("/pauses/{id}:lift")
     def lift(id: str, body: Why, who: Who) -> dict[str, Any]:
-        """Let reading go on."""
+        """Let reading go on: one person proposes it, another one does it, and what was closed has to stay closed."""
         under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
-        lifted = parts.pauses.lift(id, by=who, why=body.why, under=under)
-        if lifted is None:
+        a_person(who)
+        one = parts.pauses.get(id)
+        if one is None:
             raise Failed("not_found", f"there is no pause `{id}`", "`GET /v1/pauses` lists those in force")
-        return pause_json(lifted)
+        match parts.containment.lift(one, by=who, why=body.why, under=under):
+            case StillOpen() as still:
+                raise still_open(f"pause `{id}` stays", still)
+            case None:
+                detail = f"you proposed to lift pause `{id}`: it takes somebody else to do it"
+                raise Failed("second_person", detail, "ask another person who may respond to alerts")
+            case Lifting() as lifting:
+                return pause_json(lifting.pause, is_lifted=lifting.is_lifted)
 
     return router
 
 
-def pause_json(one: PauseInForce) -> dict[str, Any]:
+def a_person(who: Principal) -> None:
+    """Raises the problem of a service that wants to be one of two people."""
+    if who.kind != "person":
+        raise Failed("second_person", "a service is not one of two people", "ask a person who may respond to alerts")
+
+
+def pause_json(one: PauseInForce, *, is_lifted: bool = False) -> dict[str, Any]:
     """A pause as JSON."""
-    pause = one.pause
+    pause, proposed = one.pause, one.proposed
     return {
         "id": one.id,
         "kind": pause.kind,
@@ -83,4 +100,7 @@ def pause_json(one: PauseInForce) -> dict[str, Any]:
         "reason": pause.reason,
         "set_by": one.set_by,
         "set_at": one.set_at.isoformat(),
+        "alert": one.alert,
+        "proposed": proposed and {"by": proposed.by, "at": proposed.at.isoformat(), "why": proposed.why},
+        "lifted": is_lifted,
     }

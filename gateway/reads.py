@@ -73,6 +73,7 @@ class CheckAnswer(BaseModel):
     rows: str = Field(default="", description="the filter that would be applied, scope and ask together")
     limit: int | None = None
     limited_by: str | None = None
+    subjects_left: int | None = None
     rules: list[str] = []
     lacked: list[str] = []
     excess: Sides | None = None
@@ -191,6 +192,8 @@ def _headers(parts: Parts, stream: GovernedStream) -> dict[str, str]:
     }
     if plan.limit is not None:
         headers["Remit-Limit"] = str(plan.limit)
+    if plan.subjects_left is not None:
+        headers["Remit-Limit-Subjects"] = str(plan.subjects_left)
     return headers
 
 
@@ -232,6 +235,7 @@ def _answer(checked: Checked) -> CheckAnswer:
                 rows=checked.rows,
                 limit=plan.limit,
                 limited_by=plan.limited_by,
+                subjects_left=plan.subjects_left,
                 rules=list(plan.rules),
                 lacked=list(plan.lacked),
             )

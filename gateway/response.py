@@ -13,6 +13,7 @@ from authz.stream import GovernedStream, StreamEnded
 
 from .encoder import Encoder
 from .metrics import Metrics
+from .pieces import Body
 
 log = structlog.get_logger()
 
@@ -75,7 +76,7 @@ class GovernedResponse(Response):
             return "fault"
         return ""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[Body]:
         """The beginning and every row, encoded; before each piece it is asked whether it may still leave."""
         yield self._encoder.begin()
         batch = self._first
@@ -85,15 +86,15 @@ class GovernedResponse(Response):
                 yield piece
             batch = self._stream.next_batch()
 
-    def _last(self) -> bytes:
+    def _last(self) -> Body:
         """The end, which may hold rows too."""
         last = self._encoder.end()
         self._stream.confirm()
         return last
 
-    async def _send(self, send: Send, data: bytes) -> None:
+    async def _send(self, send: Send, data: Body) -> None:
         """Send what was encoded; while the client does not take it, ask again and again whether it may have it."""
-        if not data:
+        if len(data) == 0:
             return
         sending = asyncio.ensure_future(send({"type": "http.response.body", "body": data, "more_body": True}))
         try:

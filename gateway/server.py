@@ -4,17 +4,21 @@ import asyncio
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import anyio.to_thread
+import h11
 import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from authz.errors import BundleHeld
 from policy.errors import MisreadAll
 
 from .app import make_app
 from .logs import set_up_logs
 from .parts import Parts
+from .pieces import Body, Piece
 from .response import ABORT
 from .settings import BadSetting, Settings
 from .stores import ACTOR
@@ -44,6 +48,7 @@ def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
             http=_Protocol,
+            ws="none",
             h11_max_incomplete_event_size=LARGEST_HEAD,
         )
         listener.listen(512)
@@ -61,11 +66,39 @@ def _stop(number: int, _frame: object) -> None:
 
 
 class _Protocol(H11Protocol):
-    """HTTP by h11, which bounds the size of a request's head; httptools does not."""
+    """HTTP by h11, which bounds the size of a request's head; httptools does not.
+
+    What h11 makes of an answer goes to the socket as the parts it consists of: rows are not copied on the way.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn = _Parts(h11.SERVER, LARGEST_HEAD)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent has it
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, _Writer(transport))
         self.app_state = {**self.app_state, ABORT: transport.abort}
+
+
+class _Parts(h11.Connection):
+    """An h11 connection whose `send` gives what is to be written in parts; h11 joins them otherwise."""
+
+    def send(self, event: Any) -> Any:
+        return self.send_with_data_passthrough(event)
+
+
+class _Writer:
+    """A transport that takes what `_Parts` gives."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, parts: list[Body]) -> None:
+        self._transport.writelines([each for part in parts for each in (part if isinstance(part, Piece) else (part,))])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _Server(uvicorn.Server):
@@ -93,6 +126,8 @@ def _reload(parts: Parts) -> None:
         log.info("reloaded", digest=parts.reload(ACTOR))
     except MisreadAll as wrong:
         log.error("reload_refused", problems=str(wrong).splitlines()[:20])
+    except BundleHeld as held:
+        log.error("reload_refused", problems=[str(held)], digest=held.digest)
     except Exception as fault:
         log.error("reload_failed", fault=type(fault).__name__)
         raise

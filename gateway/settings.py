@@ -12,6 +12,7 @@ from audit.cosignatures import Quorum
 from audit.cosigner import WitnessAt
 from audit.errors import BadNote
 from audit.notes import Verifier, decimal
+from audit.severities import Severity
 from policy.tables import closest
 
 CLIENT_SIDE = {"REMIT_URL", "REMIT_TOKEN", "REMIT_CLIENT_SECRET"}
@@ -27,7 +28,8 @@ class Settings:
     """Everything that can be set; the field `x` is `REMIT_X` in the environment.
 
     `listen` is (host, port); `database_url` is libpq's, empty for the embedded database. `public_url` is where clients
-    reach the gateway, without a slash at its end; `client_id` is what `remit login` is known as to the issuer.
+    reach the gateway, without a slash at its end; `client_id` is what `remit login` is known as to the issuer. Alerts
+    of `contain` or worse contain themselves; None: none of them.
     """
 
     home: Path
@@ -42,9 +44,11 @@ class Settings:
     attribute_claims: tuple[str, ...]
     client_id: str
     alert_urls: tuple[str, ...]
+    escalation: Path | None
     ledger_key: Path
     ledger_name: str
     witnesses: Quorum
+    contain: Severity | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -68,9 +72,11 @@ class Settings:
             attribute_claims=_names(given.get("REMIT_ATTRIBUTE_CLAIMS", "")),
             client_id=given.get("REMIT_CLIENT_ID") or "remit-cli",
             alert_urls=tuple(given.get("REMIT_ALERT_URLS", "").split()),
+            escalation=Path(given["REMIT_ESCALATION"]).absolute() if given.get("REMIT_ESCALATION") else None,
             ledger_key=ledger_key(given),
             ledger_name=_ledger_name(given.get("REMIT_LEDGER_NAME", "")),
             witnesses=witnesses(given),
+            contain=_contain(given.get("REMIT_CONTAIN") or "SEV1"),
         )
 
 
@@ -94,6 +100,13 @@ def witnesses(given: Mapping[str, str]) -> Quorum:
         return Quorum(found, decimal(required))
     except BadNote as wrong:
         raise BadSetting(f"`REMIT_WITNESSES_REQUIRED`: {wrong}") from wrong
+
+
+def _contain(value: str) -> Severity | None:
+    levels = {"none": None, "SEV1": Severity.SEV1, "SEV2": Severity.SEV2}
+    if value not in levels:
+        raise BadSetting(f"`REMIT_CONTAIN` is not understood: `{value}`; write SEV1, SEV2 (that and worse) or none")
+    return levels[value]
 
 
 def _ledger_name(value: str) -> str:

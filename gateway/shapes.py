@@ -8,12 +8,19 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from audit.entries import Kind
+from audit.states import State
 
 
 class Closed(BaseModel):
     """A shape that has these fields and no others."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Page(Closed):
+    """Where a list goes on: give it as `before`, or as `after` where that was asked."""
+
+    next: str | None
 
 
 class ScopedDataset(Closed):
@@ -32,6 +39,7 @@ class ScopeShape(Closed):
     starts: AwareDatetime
     ends: AwareDatetime
     max_rows: int | None = Field(None, ge=1, le=2**53 - 1, description="over the grant's whole life")
+    max_subjects: int | None = Field(None, ge=1, le=2**31 - 1, description="people, over the grant's whole life")
     justification: str = Field(min_length=1)
     training_run: str | None = None
     assessment: str | None = None
@@ -42,19 +50,32 @@ class GrantShape(ScopeShape):
     """A grant: its id, what became of it, what it has used, and the scope as it was approved."""
 
     id: str
-    status: Literal["active", "suspended", "revoked"]
+    status: Literal["active", "suspended", "revoked"] = Field(description="what was done to it")
+    state: Literal["not_started", "active", "suspended", "revoked", "expired"] = Field(description="what it is now")
     rows_used: int = Field(ge=0)
+    subjects_used: int | None = Field(None, ge=0, description="only where there is `max_subjects`")
+
+
+class Said(Closed):
+    """Who said so, when and why."""
+
+    by: str
+    at: AwareDatetime
+    why: str
 
 
 class PauseShape(Closed):
     """A pause in force, or one that was just lifted."""
 
     id: str
-    kind: Literal["everything", "dataset", "team", "purpose"]
+    kind: Literal["everything", "dataset", "team", "purpose", "principal"]
     target: str
     reason: str
     set_by: str
     set_at: AwareDatetime
+    alert: int | None = Field(description="the alert that it contains")
+    proposed: Said | None = Field(description="who wants it lifted; somebody else has to agree")
+    lifted: bool
 
 
 class EntryShape(Closed):
@@ -77,14 +98,6 @@ class EntryShape(Closed):
     details: dict[str, Any]
 
 
-class Acknowledged(Closed):
-    """Who is on it."""
-
-    by: str
-    at: AwareDatetime
-    why: str
-
-
 class EvidenceShape(Closed):
     """Declared, asked and given, side by side."""
 
@@ -100,7 +113,7 @@ class AlertShape(Closed):
 
     id: int
     severity: int = Field(ge=1, le=4)
-    state: Literal["open", "acknowledged", "resolved"]
+    state: State
     title: str
     actor: str | None
     dataset: str | None
@@ -114,13 +127,45 @@ class AlertShape(Closed):
     entries: list[int]
     evidence: EvidenceShape
     next: str
-    acknowledged: Acknowledged | None
+    acknowledged: Said | None
 
 
-class Page(Closed):
-    """Where a list goes on: give it as `before`, or as `after` where that was asked."""
+class StepShape(Closed):
+    """What happened to an alert, and the entry that says so."""
 
-    next: str | None
+    event: str
+    state: State
+    by: str
+    at: AwareDatetime
+    why: str
+    entry: int
+    details: dict[str, Any]
+
+
+class ActionShape(Closed):
+    """What can be done about an alert, as `:contain` takes it and as a command."""
+
+    what: Literal["grant", "principal", "dataset", "team", "purpose", "everything"]
+    target: str
+    command: str
+
+
+class HoldShape(Closed):
+    """How many accesses must stay refused because of this alert, and how many are open."""
+
+    checks: int
+    open_by_rules: int
+    open_whole: int
+
+
+class AlertDetail(AlertShape):
+    """An alert with its history, the dataset's owner, what can be done and what must stay closed."""
+
+    owner: str | None
+    history: list[StepShape]
+    actions: list[ActionShape]
+    hold: HoldShape
+    url: str
 
 
 class GrantPage(Page):

@@ -66,7 +66,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         after: Annotated[int | None, Query(ge=0, le=2**62, description="oldest first, on from this one")] = None,
     ) -> Trail:
         """Entries that fit, newest first; with `after`, what was written since, oldest first. It is recorded first."""
-        since, until = _utc(from_), _utc(to)
+        since, until = utc(from_), utc(to)
         sought = Sought(actor, team, dataset, purpose, code, kind, grant, read, since, until, before, limit)
         if after is None:
             return _page(parts, who, sought)
@@ -77,7 +77,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     return router
 
 
-def _utc(time: datetime | None) -> datetime | None:
+def utc(time: datetime | None) -> datetime | None:
+    """The same moment in UTC; raises `Failed` where UTC has no such year."""
     try:
         return time and time.astimezone(UTC)
     except OverflowError:

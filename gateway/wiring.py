@@ -3,7 +3,6 @@
 import math
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,38 +15,54 @@ from sqlalchemy import Engine
 from audit.alerts import Alerts
 from audit.blocks import index as index_blocks
 from audit.checkpointer import Checkpointer
-from audit.delivery import BadAlertUrl, Delivery
+from audit.delivery import Delivery
 from audit.engines import engine_for
+from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
+from audit.signals import Alert
+from audit.watchman import Watchman
 from audit.witnessing import Witnessing
+from authz.alone import Alone
+from authz.asking import Asking
 from authz.bundles import BundleStore
+from authz.containment import Containment
 from authz.control import Control, Watch
+from authz.dictionary import Dictionary
 from authz.endings import Endings
+from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
+from authz.hold_runs import HoldRuns
+from authz.holds import Holds
 from authz.identity import Identity
 from authz.issuer import BadIssuer
+from authz.judging import Judging
 from authz.keys import Keys
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
+from authz.reach import Reach
 from authz.reader import Reader
 from authz.records import Records
 from authz.refused_tokens import RefusedTokens
+from authz.requests import RequestStore
+from authz.reviews import Reviews
 from authz.stores import look
+from authz.subjects import Subjects
+from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle
 
+from .audiences import report_audiences
+from .calling import Calling, calling_of, owner_of, watch_alerts
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
 from .stores import ACTOR, report_stores
+from .upkeep import EVERY, every_few_seconds
 
 log = structlog.get_logger()
-
-EVERY = 2.0
-"""Seconds between two rounds of upkeep."""
 
 
 def utc_now() -> datetime:
@@ -59,29 +74,36 @@ def utc_now() -> datetime:
 def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Parts]:
     """A gateway that runs until the end of the `with`; everything it started is stopped, last first.
 
-    Raises `BadSetting`, `MisreadAll` (files), `DatabaseUnfit` or `KeysUnfit` where it must not start.
+    Raises `BadSetting`, `MisreadAll` (files), `BundleHeld`, `DatabaseUnfit` or `KeysUnfit` where it must not start.
     """
     identity = _identity(settings)
     bundle = _load(settings)
+    calling = calling_of(settings)
     with ExitStack() as stack:
-        delivery = _delivery(settings)
-        stack.callback(delivery.close)
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
         log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
-        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, delivery)
+        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, calling)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
+        report_audiences(ledger, bundle)
         _watch_numbers(parts)
         stack.callback(parts.refused_tokens.sweep, all=True)
-        for part in (parts.endings, parts.follower, parts.checkpointer, parts.witnessing, parts.watch):
+        # Before what raises alerts, whoever tells of them; and first of all what holds this instance's lock.
+        before = (parts.watch, parts.delivery)
+        for part in (*before, parts.endings, parts.follower, parts.checkpointer, parts.witnessing):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
-        stack.enter_context(_every_few_seconds(parts.refused_tokens.sweep))
-        stack.enter_context(_every_few_seconds(partial(index_blocks, engine)))
+        stack.enter_context(every_few_seconds(parts.refused_tokens.sweep))
+        stack.enter_context(every_few_seconds(partial(index_blocks, engine)))
+        stack.enter_context(every_few_seconds(Reviews(engine, ledger, clock).remind))
+        stack.enter_context(every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))
+        stack.enter_context(every_few_seconds(parts.alone.look, hurry=parts.alone.hurry))
+        for upkeep, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
+            stack.enter_context(every_few_seconds(upkeep, every))
         yield parts
 
 
@@ -93,14 +115,22 @@ def _parts(
     instance: str,
     identity: Identity,
     bundle: Bundle,
-    delivery: Delivery,
+    calling: Calling,
 ) -> Parts:
     keys = Keys.open(settings.home)
     pauses = PauseStore(engine, ledger)
     grants = GrantStore(engine, ledger)
-    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle)
+    holds = Holds(engine, grants)
+    gate = Gate(engine, ledger, holds, pauses, clock)
+    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle, gate)
     records = Records(keys.of_literals())
+    dictionary = Dictionary(engine, ledger)
     alerts = Alerts(engine, ledger, clock=clock)
+    reader = Reader(catalog_folder=settings.catalog.parent, keys=keys)
+    requests, reach = RequestStore(engine), Reach(reader, ledger, records)
+    delivery = calling.delivery(engine, ledger, instance, partial(owner_of, control), clock)
+    containment = Containment(engine, ledger, alerts=alerts, grants=grants, pauses=pauses, holds=holds, clock=clock)
+    alone = Alone(alerts, containment, control, worst=settings.contain, clock=clock)
     return Parts(
         settings=settings,
         engine=engine,
@@ -108,16 +138,29 @@ def _parts(
         control=control,
         watch=Watch(control, engine, instance),
         grants=grants,
+        requests=requests,
+        asking=Asking(control=control, ledger=ledger, requests=requests, reach=reach, records=records),
+        judging=Judging(control=control, ledger=ledger, requests=requests, reach=reach, records=records),
+        usage=Usage(engine),
         pauses=pauses,
         guard=Guard(control=control, grants=grants, ledger=ledger, records=records, clock=clock),
         records=records,
         oversight=Oversight(control, ledger),
-        reader=Reader(catalog_folder=settings.catalog.parent, keys=keys),
+        reader=reader,
+        dictionary=dictionary,
+        subjects=Subjects(engine, dictionary),
         endings=Endings(ledger, grants),
         identity=identity,
         refused_tokens=RefusedTokens(ledger),
         alerts=alerts,
-        follower=Follower(engine, alerts, delivery.send),
+        holds=holds,
+        hold_runs=HoldRuns(engine, ledger, holds, clock),
+        containment=containment,
+        alone=alone,
+        delivery=delivery,
+        follower=Follower(engine, alerts, partial(_tell, delivery, alone)),
+        watchman=Watchman(engine, ledger, alerts, delivery.wake),
+        counted=Counted(engine),
         checkpointer=Checkpointer(
             engine, ledger, key=settings.ledger_key, home=settings.home, name=settings.ledger_name
         ),
@@ -127,11 +170,9 @@ def _parts(
     )
 
 
-def _delivery(settings: Settings) -> Delivery:
-    try:
-        return Delivery(settings.alert_urls)
-    except BadAlertUrl as wrong:
-        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from wrong
+def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
+    delivery.wake(alert)
+    alone.hurry.set()
 
 
 def _identity(settings: Settings) -> Identity:
@@ -158,7 +199,7 @@ def _database(settings: Settings) -> Iterator[Engine]:
             embedded = stack.enter_context(Embedded.open(settings.home))
             migrate(embedded.url("owner"), GATEWAY)
             url = embedded.url("gateway")
-            stack.enter_context(_every_few_seconds(embedded.ensure_running))
+            stack.enter_context(every_few_seconds(embedded.ensure_running))
         engine = engine_for(url)
         stack.callback(engine.dispose)
         check_fit(engine, embedded=not settings.database_url)
@@ -181,30 +222,10 @@ def _watch_numbers(parts: Parts) -> None:
     gauge("remit_signing", "1 while the ledger is signed", lambda: parts.checkpointer.checkpointing.is_well)
     gauge("remit_witness_wait", "Seconds that a checkpoint waits to count", lambda: parts.witnessing.standing.waiting)
     gauge("remit_witnesses_failing", "Witnesses that did not sign", lambda: len(parts.witnessing.standing.failing))
+    watch_alerts(parts.metrics, parts.counted)
     gauge("remit_control_confirmed", "1 while the control epoch is known", lambda: parts.control.is_confirmed)
 
 
 def _count(known: int | None) -> float:
     """NaN while nobody knows."""
     return math.nan if known is None else known
-
-
-@contextmanager
-def _every_few_seconds(work: Callable[[], object]) -> Iterator[None]:
-    """Does `work` in a thread until the end of the `with`; whatever goes wrong is logged and tried again."""
-    stopping = threading.Event()
-
-    def run() -> None:
-        while not stopping.wait(EVERY):
-            try:
-                work()
-            except Exception as fault:  # noqa: BLE001  # upkeep that dies of one fault would not be there for the next
-                log.warning("upkeep_failed", fault=type(fault).__name__)
-
-    thread = threading.Thread(target=run, name="upkeep", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()

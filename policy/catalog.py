@@ -36,10 +36,11 @@ class Catalog:
     lines: Mapping[KeyPath, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def load_catalog(data: bytes, policies: Policies, *, folder: Path, file: str = "catalog.toml") -> Catalog:
+def load_catalog(data: bytes, policies: Policies, *, folder: Path | None, file: str = "catalog.toml") -> Catalog:
     """The catalog that `data` describes; column types come with `policy.looks.with_schema`.
 
-    `folder` is what relative locations start from. Raises `MisreadAll` with every problem.
+    `folder` is what relative locations start from; None for a catalog of the past, whose files may be gone. Raises
+    `MisreadAll` with every problem.
     """
     document = read_toml(data, file=file)
     problems = Problems(file, document.lines)
@@ -74,7 +75,7 @@ class _Reader:
     top: Table
     policies: Policies
     stores: Mapping[str, Store]
-    folder: Path
+    folder: Path | None
 
     def datasets(self) -> Iterator[tuple[str, Dataset]]:
         for name, value in self.top.entries("datasets", "a catalog describes at least one dataset"):
@@ -112,7 +113,7 @@ class _Reader:
         if ".." in PurePosixPath(location).parts:
             reason = f"location `{shown(location)}` climbs by `..`: write an absolute path if that is meant"
             table.refuse("location", reason)
-        elif location and not files_of(location, self.folder):
+        elif location and self.folder is not None and not files_of(location, self.folder):
             hint = "no file matches it, seen from the catalog's folder"
             if os.path.isdir(self.folder / location):
                 hint = "it is a folder, write which of its files, like `/*.parquet`"

@@ -16,7 +16,7 @@ from .ask import Ask, understand
 from .bundle import Bundle
 from .decision import Allow, Code, Decision, Refuse
 from .judgement import Judgement
-from .pausing import pause_of, told
+from .pausing import pause_of, stopped
 from .refusals import ORDER, refuse
 from .values import Grant, Pause, Principal, ReadRequest
 
@@ -38,7 +38,7 @@ def decide(
     if isinstance(ask, Refuse):
         return ask
     if (pause := pause_of(ask, request.purpose, pauses)) is not None:
-        return refuse(ask, Code.PAUSED, told(pause))
+        return stopped(ask, pause)
     mine = sorted((grant for grant in grants if _covers(grant, ask)), key=lambda grant: grant.id)
     if not mine:
         named = f"grant `{request.grant}` is not yours, or does not cover dataset `{request.dataset}`"

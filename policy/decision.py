@@ -44,7 +44,8 @@ class Allow:
     """The read may happen, like this: these columns, rows of `scope_rows` and `asked_rows`, at most `limit`.
 
     `limited_by` says what set the limit; `rules` are the names of the rules that decided, `lacked` what
-    conditions could not be told (see `policy.engine.Answer`).
+    conditions could not be told (see `policy.engine.Answer`). `subjects_left` is how many people more may have their
+    rows in it than were counted before; None where nobody counts.
     """
 
     dataset: Dataset
@@ -58,6 +59,7 @@ class Allow:
     rules: tuple[str, ...]
     lacked: tuple[str, ...]
     sensitivity: Sensitivity
+    subjects_left: int | None = None
 
 
 Side = str | Filter | None

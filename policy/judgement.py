@@ -10,9 +10,9 @@ from .decision import Allow, Code, Decision, PlannedColumn, Refuse
 from .engine import Answer
 from .errors import RemitPolicyError
 from .names import is_within
-from .pausing import pause_of, told
+from .pausing import pause_of, stopped
 from .refusals import names, refuse
-from .rows import Filter, excludes, parse, typed
+from .rows import ColumnRef, Filter, IsNull, Not, all_of, excludes, parse, typed
 from .values import DatasetScope, Grant, GrantStatus, Pause, Treatment
 
 
@@ -69,7 +69,7 @@ class Judgement:
 
     def _paused(self) -> Refuse | None:
         pause = pause_of(self.ask, self.purpose, self.pauses)
-        return None if pause is None else self._refuse(Code.PAUSED, told(pause))
+        return None if pause is None else stopped(self.ask, pause, self.grant)
 
     def _in_force(self) -> Refuse | None:
         scope, name = self.grant.scope, f"grant `{self.grant.id}`"
@@ -175,27 +175,41 @@ class Judgement:
         return None if most is None else most - self.grant.rows_used
 
     def _budget(self) -> Refuse | None:
-        if self._left is None or self._left > 0:
-            return None
-        most = self.grant.scope.max_rows
-        detail = f"all {most} rows of grant `{self.grant.id}` are used up"
-        return self._refuse(Code.BEYOND_BUDGET, detail, declared=f"{most} rows", asked="more rows")
+        most, people = self.grant.scope.max_rows, self.grant.scope.max_subjects
+        if self._left is not None and self._left <= 0:
+            detail = f"all {most} rows of grant `{self.grant.id}` are used up"
+            return self._refuse(Code.BEYOND_BUDGET, detail, declared=f"{most} rows", asked="more rows")
+        if people is not None and self.grant.has_met_more:
+            detail = f"grant `{self.grant.id}` is for the rows of {people} subjects, and reads met more: it is used up"
+            return self._refuse(Code.BEYOND_BUDGET, detail, declared=f"{people} subjects", asked="more subjects")
+        return None
+
+    @property
+    def _rows_given(self) -> Filter | None:
+        """What of the rows the grant alone gives: where subjects are counted, none of whom nobody knows whose it is."""
+        if self.grant.scope.max_subjects is None:
+            return self.scope_rows
+        dataset = self.ask.dataset
+        is_somebodys = Not(IsNull(ColumnRef(dataset.subject, dataset.columns[dataset.subject].type)))
+        return is_somebodys if self.scope_rows is None else all_of(self.scope_rows, is_somebodys)
 
     def _allow(self) -> Allow:
         columns = self.ask.dataset.columns
         answers = [self.answers[name] for name in self.columns]
         asked, left = self.ask.request.limit, self._left
+        people = self.grant.scope.max_subjects
         by_budget = left is not None and (asked is None or left < asked)
         return Allow(
             dataset=self.ask.dataset,
             grant=self.grant,
             purpose=self.purpose,
             columns=tuple(PlannedColumn(columns[name], self.answers[name].treatment) for name in self.columns),
-            scope_rows=self.scope_rows,
+            scope_rows=self._rows_given,
             asked_rows=self.ask.rows,
             limit=left if by_budget else asked,
             limited_by="budget" if by_budget else "limit" if asked is not None else None,
             rules=names(answer.rules for answer in answers),
             lacked=names(answer.lacked for answer in answers),
             sensitivity=self.ask.sensitivity(self.columns),
+            subjects_left=None if people is None else max(0, people - self.grant.subjects_used),
         )

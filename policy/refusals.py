@@ -29,7 +29,7 @@ HELP = {
     Code.NOT_STARTED: "wait until the grant starts; `remit grants list` says when",
     Code.EXPIRED: "declare a new scope; a grant that ended is not extended",
     Code.REVOKED: "ask the dataset's owner why; a revoked grant does not come back",
-    Code.SUSPENDED: "ask on-call; a suspended grant is under review",
+    Code.SUSPENDED: "ask on-call; what is suspended is under review",
     Code.WRONG_PURPOSE: "read for the purpose that was approved, or declare a scope for this one",
     Code.BEYOND_AUDIENCE: "ask the dataset's owner to declare your team and purpose as its audience",
     Code.BEYOND_COLUMNS: "leave these columns out, or declare a scope that names them",

@@ -30,6 +30,8 @@ FIELDS = (
 RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+MOST_SUBJECTS = 2**31
+"""There are no more numbers for them."""
 UNSET = datetime.max.replace(tzinfo=UTC)
 
 
@@ -53,6 +55,7 @@ def scope_to_json(scope: Scope) -> Mapping[str, Json]:
         "starts": _written(scope.starts),
         "ends": _written(scope.ends),
         "max_rows": scope.max_rows,
+        "max_subjects": scope.max_subjects,
         "justification": scope.justification,
         "training_run": scope.training_run,
         "assessment": scope.assessment,
@@ -106,7 +109,6 @@ def _scope(obj: object, problems: Problems) -> Scope:
     table = Table(obj, (), problems)
     problems.raise_any()
     table.only(FIELDS)
-    _refuse_subject_budget(table)
     principal, team = _holder(table)
     scope = Scope(
         purpose=table.name("purpose", "the name of one purpose"),
@@ -116,7 +118,8 @@ def _scope(obj: object, problems: Problems) -> Scope:
         datasets=tuple(_datasets(table)),
         principal=principal,
         team=team,
-        max_rows=_max_rows(table),
+        max_rows=_most(table, "max_rows", LARGEST, "2⁵³"),
+        max_subjects=_most(table, "max_subjects", MOST_SUBJECTS, "2³¹"),
         training_run=table.text("training_run", "the name of a training run", required=False) or None,
         assessment=table.text("assessment", "the name of an assessment", required=False) or None,
     )
@@ -124,14 +127,6 @@ def _scope(obj: object, problems: Problems) -> Scope:
         table.refuse("ends", "`ends` must be later than `starts`")
     problems.raise_any()
     return scope
-
-
-def _refuse_subject_budget(table: Table) -> None:
-    if table.values.get("max_subjects") is not None:
-        reason = (
-            "`max_subjects` is not enforced yet, and a limit that nobody keeps is none: leave it out, use `max_rows`"
-        )
-        table.refuse("max_subjects", reason)
 
 
 def _holder(table: Table) -> tuple[str | None, str | None]:
@@ -182,13 +177,13 @@ def _justification(table: Table) -> str:
     return text
 
 
-def _max_rows(table: Table) -> int | None:
-    value = table.values.get("max_rows")
+def _most(table: Table, key: str, beyond: int, written: str) -> int | None:
+    value = table.values.get(key)
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value < LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value < beyond:
         return value
-    table.refuse("max_rows", "`max_rows` must be a whole number, at least 1 and below 2⁵³")
+    table.refuse(key, f"`{key}` must be a whole number, at least 1 and below {written}")
     return None
 
 

@@ -153,7 +153,7 @@ class GrantStatus(StrEnum):
 class Scope:
     """A declared scope: who (`principal` or `team`, exactly one), why, what of which datasets, how many, until when.
 
-    `starts` and `ends` are aware UTC times; `max_rows` counts over the whole life of the grant.
+    `starts` and `ends` are aware UTC times; `max_rows` and `max_subjects` count over the whole life of the grant.
     """
 
     purpose: str
@@ -166,6 +166,7 @@ class Scope:
     max_rows: int | None = None
     training_run: str | None = None
     assessment: str | None = None
+    max_subjects: int | None = None
 
     def of(self, dataset: str) -> DatasetScope | None:
         """What the scope says of `dataset`; None where it does not cover it."""
@@ -180,19 +181,25 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A declared scope that was approved: `id`, what was done to it since, and how many rows it has used."""
+    """A declared scope that was approved: `id`, what was done to it since, how many rows and subjects it has used.
+
+    `has_met_more` says that rows of somebody came for whom there was no room in `max_subjects`: then it is spent.
+    Subjects are counted only where there is that limit.
+    """
 
     id: str
     scope: Scope
     status: GrantStatus = GrantStatus.ACTIVE
     rows_used: int = 0
+    subjects_used: int = 0
+    has_met_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Reading is paused: everywhere (`everything`), or for one `dataset`, `team` or `purpose` named by `target`."""
+    """Reading is paused: everywhere (`everything`), or for one dataset, team, purpose or principal: `target`."""
 
-    kind: Literal["everything", "dataset", "team", "purpose"]
+    kind: Literal["everything", "dataset", "team", "purpose", "principal"]
     target: str
     reason: str
 

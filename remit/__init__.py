@@ -1,11 +1,37 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
-from .answers import Alert, Check, Compared, Dataset, Grant, LedgerKeys, Line, Page, Problem, Reloaded, Whoami
+from .answers import (
+    Accepted,
+    Alert,
+    Check,
+    Compared,
+    Dataset,
+    Grant,
+    LedgerKeys,
+    Line,
+    Page,
+    Pause,
+    Problem,
+    Reloaded,
+    Whoami,
+)
 from .client import Client, connect
-from .errors import BrokenStream, GatewayFault, LoginFailed, Misuse, NotInstalled, Refused, RemitError, Unreachable
+from .errors import (
+    BrokenStream,
+    GatewayFault,
+    LoginFailed,
+    Misuse,
+    NotGenuine,
+    NotInstalled,
+    Refused,
+    RemitError,
+    Unreachable,
+)
 from .rows import Receipt, RowReader
+from .webhooks import Notice, verify_webhook
 
 __all__ = [
+    "Accepted",
     "Alert",
     "BrokenStream",
     "Check",
@@ -18,8 +44,11 @@ __all__ = [
     "Line",
     "LoginFailed",
     "Misuse",
+    "NotGenuine",
     "NotInstalled",
+    "Notice",
     "Page",
+    "Pause",
     "Problem",
     "Receipt",
     "Refused",
@@ -29,4 +58,5 @@ __all__ = [
     "Unreachable",
     "Whoami",
     "connect",
+    "verify_webhook",
 ]

@@ -93,7 +93,7 @@ class GrantedDataset:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A declared scope that was approved, what was done to it since, and how many rows it has used."""
+    """A declared scope that was approved, what was done to it since, how many rows and subjects it has used."""
 
     id: str
     status: str
@@ -104,6 +104,9 @@ class Grant:
     team: str | None = None
     max_rows: int | None = None
     rows_used: int = 0
+    state: str = ""
+    max_subjects: int | None = None
+    subjects_used: int = 0
     justification: str = ""
     training_run: str | None = None
     assessment: str | None = None
@@ -113,6 +116,11 @@ class Grant:
     def rows_left(self) -> int | None:
         """How many rows may still be read under it; None where it has no budget."""
         return None if self.max_rows is None else max(0, self.max_rows - self.rows_used)
+
+    @property
+    def subjects_left(self) -> int | None:
+        """How many people more may have their rows read under it; None where it has no such budget."""
+        return None if self.max_subjects is None else max(0, self.max_subjects - self.subjects_used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +174,42 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What happened to an alert, the state it led to, who did it and why, and the entry that says so."""
+
+    event: str
+    state: str
+    by: str
+    at: datetime
+    why: str = ""
+    entry: int | None = None
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be done about an alert: what it suspends or pauses, and the command that does it."""
+
+    what: str
+    target: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How many accesses must stay refused because of an alert, and how many of them are open."""
+
+    checks: int = 0
+    open_by_rules: int = 0
+    open_whole: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """A SEV: 1 is the worst, 4 the least; `entries` are those it rests on, `next` is what to do about it."""
+    """A SEV: 1 is the worst, 4 the least; `entries` are those it rests on, `next` is what to do about it.
+
+    What comes after `acknowledged` is there where one alert was asked for, and not in a list.
+    """
 
     id: int | str
     severity: int
@@ -186,6 +228,11 @@ class Alert:
     evidence: Evidence | None = None
     next: str | None = None
     acknowledged: Acknowledged | None = None
+    owner: str | None = None
+    history: tuple[Step, ...] = ()
+    actions: tuple[Action, ...] = ()
+    hold: Hold | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +253,31 @@ class Reloaded:
 
     digest: str
     entry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A bundle that opens what was closed: by its digest, for which alerts, by whom, and how many it takes."""
+
+    digest: str
+    alerts: tuple[int, ...]
+    by: tuple[str, ...]
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Reading is paused; `proposed` says who wants it lifted, which takes somebody else as well."""
+
+    id: str
+    kind: str
+    target: str
+    reason: str
+    set_by: str
+    set_at: datetime
+    alert: int | None = None
+    proposed: Acknowledged | None = None
+    lifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

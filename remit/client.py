@@ -4,24 +4,29 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Reloaded, Whoami
+from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Whoami
 from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
+from .granted import Granted
+from .requests import Requests
 from .rows import RowReader
 
 T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
 _ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
 _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
+_ACCEPTED = TypeAdapter(Accepted)
+_PAUSE, _PAUSES = TypeAdapter(Pause), TypeAdapter(Page[Pause])
 _LEDGER_KEYS = TypeAdapter(LedgerKeys)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
 _ENTRIES = TypeAdapter(Page[Line])
+_EXPOSURE = TypeAdapter(dict[str, Any])
 _WHOAMI = TypeAdapter(Whoami)
 
 
@@ -63,6 +68,10 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.requests = Requests(connection)
+        """Scopes that are asked for, and what is decided on them."""
+        self.granted = Granted(connection)
+        """What became of grants, and what they were used for."""
 
     def read(
         self,
@@ -182,6 +191,22 @@ class Client:
         """The ledger's name and public keys, as the gateway tells them: compare them over another channel."""
         return self._connection.get("/v1/audit/keys", _LEDGER_KEYS)
 
+    def exposure(
+        self,
+        dataset: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        alert: int | str | None = None,
+    ) -> dict[str, Any]:
+        """Who could read a dataset from `since` until `until` (now, where left out), and who did: the report as JSON.
+
+        With `alert` it is that alert's dataset, from a day before its first entry, where they are left out.
+        """
+        times = {"from": _instant(since, "since"), "to": _instant(until, "until")}
+        asked = {"dataset": dataset, "alert": None if alert is None else str(alert), **times}
+        return self._connection.get("/v1/reports/exposure", _EXPOSURE, **asked)
+
     def alerts(self) -> Iterator[Alert]:
         """Every alert, newest first."""
         return self._every("/v1/alerts", _ALERTS)
@@ -193,6 +218,28 @@ class Client:
     def acknowledge(self, alert: int | str, why: str) -> Alert:
         """Takes an alert on, in the caller's name."""
         return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:acknowledge", {"why": why}, _ALERT)
+
+    def contain(self, alert: int | str, why: str, *, what: str | None = None, target: str = "") -> Alert:
+        """Suspends or pauses what an alert is about; `what` and `target` left out are what it proposes first."""
+        asked: dict[str, object] = {"why": why, "target": target}
+        asked |= {"what": what} if what else {}
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:contain", asked, _ALERT)
+
+    def resolve(self, alert: int | str, why: str) -> Alert:
+        """Says that an alert is over; refused while what it was about is still open."""
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:resolve", {"why": why}, _ALERT)
+
+    def pauses(self) -> Iterator[Pause]:
+        """Every pause in force."""
+        return self._every("/v1/pauses", _PAUSES)
+
+    def lift(self, pause: str, why: str) -> Pause:
+        """Proposes to lift a pause, or lifts it where somebody else proposed that; `lifted` says which."""
+        return self._connection.post(f"/v1/pauses/{_segment(pause)}:lift", {"why": why}, _PAUSE)
+
+    def accept_policy(self, digest: str, why: str) -> Accepted:
+        """Accepts by its digest a bundle that would open what was closed; two people have to."""
+        return self._connection.post("/v1/policy:accept", {"digest": digest, "why": why}, _ACCEPTED)
 
     def reload_policy(self) -> Reloaded:
         """Makes the gateway load its files again; one that is not understood is refused and the last one stays."""

@@ -6,6 +6,7 @@ RemitError
 ├── LoginFailed    nobody could be logged in, or nobody is any longer; the message says what to do next
 ├── Refused        the gateway said no: which line of the decision table, and what to do next
 ├── GatewayFault   the gateway could not do it, or what answered is no gateway
+├── NotGenuine     a webhook that is not Remit's, was changed, or is not of now
 ├── BrokenStream   the rows stopped before their end: what arrived is not the answer
 └── NotInstalled   the library that a method gives its answer with is not there; an ImportError too
 """
@@ -27,6 +28,10 @@ class Unreachable(RemitError):
 
 class LoginFailed(RemitError):
     """Nobody could be logged in, or nobody is any longer; the message says what to do next."""
+
+
+class NotGenuine(RemitError):
+    """A webhook is not Remit's, was changed on its way, or is not of now: do nothing on its strength."""
 
 
 class BrokenStream(RemitError):

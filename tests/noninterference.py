@@ -24,6 +24,7 @@ from reading import Shelf
 from row_samples import COLUMNS, TYPES
 
 from authz.errors import StoreFailed
+from authz.treatments import can_name
 from gateway.encodings import ENCODERS, Unencodable
 from policy.rows import (
     Between,
@@ -128,10 +129,10 @@ def observed(shelf: Shelf, dataset: Dataset, world: World, **asked: Any) -> list
         stream = shelf.open(shown, batch_rows, scope=world.scope, dataset=dataset, **asked)
         try:
             encoder = encoder_of(stream.schema)
-            pieces = [str(stream.schema).encode(), encoder.begin()]
+            pieces = [str(stream.schema).encode(), bytes(encoder.begin())]
             while (batch := stream.read_next()) is not None:
-                pieces += encoder.rows(batch)
-            return [*pieces, encoder.end()]
+                pieces += map(bytes, encoder.rows(batch))
+            return [*pieces, bytes(encoder.end())]
         finally:
             stream.close()
     except (StoreFailed, Unencodable) as refused:
@@ -221,8 +222,10 @@ def mixed(random: Random, rows: list[Row], hidden: list[Row]) -> list[Row]:
 
 
 def unread(treatments: Mapping[str, Treatment], rule: Filter) -> list[str]:
-    """Columns that no read of this world touches, so that damage in them must not show."""
-    hidden = [name for name, one in treatments.items() if one is HIDDEN and name not in columns_of(rule)]
+    """Columns that no read of this world touches, so that damage in them must not show: the subject is none of them."""
+    subject = next((name for name in treatments if can_name(arrow_type(name))), None)
+    read = {subject, *columns_of(rule)}
+    hidden = [name for name, one in treatments.items() if one is HIDDEN and name not in read]
     return [FORGOTTEN, *hidden]
 
 

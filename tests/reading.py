@@ -14,6 +14,7 @@ from authz.doors import Doors
 from authz.keys import Keys
 from authz.permit import Permit, seal
 from authz.reader import Reader, RowStream
+from authz.treatments import can_name
 from policy.catalog import Catalog
 from policy.decision import Allow, PlannedColumn
 from policy.rows import parse
@@ -33,6 +34,9 @@ from policy.values import (
 KEYS = Keys(b"k" * 32)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
+NOBODYS = "whose"
+"""The column of subjects of files that have nothing else which could name somebody."""
+
 Shown = Mapping[str, Treatment]
 
 
@@ -48,10 +52,12 @@ class Shelf:
         self.reader = Reader(catalog_folder=self.folder, keys=KEYS)
 
     def put(self, table: pa.Table | Mapping[str, object], name: str = "data/part.parquet", **options: object) -> Path:
-        """Write one file."""
+        """Write one file. Where nothing in it could name anybody, it gets a column of nobodies."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         table = table if isinstance(table, pa.Table) else pa.table(table)
+        if not any(map(can_name, table.schema.types)):
+            table = table.append_column(NOBODYS, pa.nulls(table.num_rows, pa.string()))
         pq.write_table(table, path, **options)
         return path
 
@@ -65,9 +71,10 @@ class Shelf:
         columns = {
             name: Column(name, f"user.{name}", one.type, (coarse or {}).get(name))
             for name, one in found.items()
-            if only is None or name in only
+            if only is None or name in {*only, NOBODYS}
         }
-        return Dataset("things", "team", "files", self.location, next(iter(columns)), columns=MappingProxyType(columns))
+        subject = next(name for name in columns if can_name(found[name].arrow))
+        return Dataset("things", "team", "files", self.location, subject, columns=MappingProxyType(columns))
 
     def permit(
         self,

@@ -53,6 +53,9 @@ sees    = on_call, oversight, remit.alerts, read, -, clear, allow
 acts    = on_call, oversight, remit.alerts, respond, -, clear, allow
 grants  = administration, oversight, remit.grants, administer, -, clear, allow
 reload  = administration, oversight, remit.policy, administer, -, clear, allow
+sees_grants = security, oversight, remit.grants, read, -, clear, allow
+privacy_approves  = privacy, *, user, approve, -, clear, allow
+security_approves = security, *, user, approve, -, clear, allow
 """
 
 CATALOG = """\
@@ -100,13 +103,20 @@ LONG_ROWS = 5_000_000
 LONG = f"SELECT 'e' || (i % 200) AS who, i AS x FROM range({LONG_ROWS}) numbers (i)"
 
 STAFF: Mapping[str, Person] = dict(PEOPLE) | {
+    "otto": Person(("collection.mci",)),
+    "oona": Person(("collection.mci", "privacy")),
+    "pia": Person(("privacy",)),
     "bob": Person(("sales",)),
     "una": Person(("research.ml",)),
     "max": Person(("research.ml",), {"privacy_training": "current"}),
     "lea": Person(("research.ml",), {"privacy_training": "current"}),
+    "oda": Person(("on_call",)),
+    "odo": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
+    "nia": Person(("research.ml",), {"privacy_training": "current"}),
 }
-"""ana, max, lea and kim are trained researchers, una lacks the attribute, bob is an outsider; the others oversee."""
+"""ana, max, lea, kim and nia are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
+most data, pia and oona are of privacy, the others oversee."""
 
 
 def make_data(folder: Path) -> None:

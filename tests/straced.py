@@ -16,6 +16,8 @@ import pytest
 LINE = re.compile(r"^(?P<pid>\d+) +(?P<rest>.*)$")
 SECONDS = 5
 """How long strace has to let go by itself."""
+SOON = 0.5
+"""The same where it killed what it traced, and may wait in vain."""
 CALL = re.compile(r"^(?:<\.\.\. )?(?P<name>\w+)")
 
 
@@ -58,10 +60,10 @@ def traced(pids: Sequence[int], *options: str) -> Iterator[Path]:
             try:
                 yield Path(lines.name)
             finally:
-                _end(running)
+                _end(running, SOON if any("signal=KILL" in option for option in options) else SECONDS)
 
 
-def _end(running: "subprocess.Popen[str]") -> None:
+def _end(running: "subprocess.Popen[str]", seconds: float) -> None:
     """Lets go of what is traced, whatever state it is in.
 
     Where one thread of a process was killed in a call, strace (6.1) may wait for ever for another of its threads, deaf
@@ -69,7 +71,7 @@ def _end(running: "subprocess.Popen[str]") -> None:
     """
     running.terminate()
     try:
-        running.wait(SECONDS)
+        running.wait(seconds)
     except subprocess.TimeoutExpired:
         running.kill()
 

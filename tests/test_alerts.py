@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from audit.alerts import Alerts
-from audit.delivery import message_of
 from audit.entries import Entry, Kind
 from audit.errors import NotRecorded
 from audit.folding import QUIET, fold
 from audit.ledger import Ledger
+from audit.letters import Event, letter_of
 from audit.severities import Severity
 from audit.signals import Alert, signal_of
 from audit.trail import after
@@ -123,9 +123,9 @@ def test_a_message_says_what_is_declared_asked_and_given_and_what_to_do() -> Non
     document = {"kind": "read.refused", "actor": "ana", "dataset": "prompts", "code": "beyond_columns", "grant": "g-7"}
     made = signal_of(41, {**document, "excess": "beyond", "at": "2026-11-21T08:00:00.5Z", "details": details})
     assert made is not None
-    message = message_of(replace(made, id=7))
-    assert message.title == "SEV3 `ana` asked beyond scope for high data of `prompts`: `beyond_columns`"
-    assert re.findall(r"^(\w+): +(.*)$", message.body, re.MULTILINE) == [
+    letter = letter_of(replace(made, id=7), Event.RAISED, "thread")
+    assert letter["title"] == "SEV3 `ana` asked beyond scope for high data of `prompts`: `beyond_columns`"
+    assert re.findall(r"^(\w+): +(.*)$", letter["body"], re.MULTILINE) == [
         ("declared", "x, y"),
         ("asked", "text more"),
         ("given", "no rows: the read was refused"),

@@ -16,19 +16,29 @@ DOORS = {
     "simpleeval": set(),
     "joserfc": {"authz/tokens.py", "remit/demo/provider.py", "remit/login/id_token.py"},
     "cryptography": {"authz/keys.py", "audit/notes.py"},
-    "adbc_driver_duckdb": {"authz/stores.py"},
-    "adbc_driver_manager": {"authz/stores.py"},
-    "duckdb": set(),
-    "apprise": {"audit/delivery.py"},
+    "adbc_driver_duckdb": set(),
+    "adbc_driver_manager": set(),
+    "duckdb": {"authz/stores.py"},
+    "apprise": {"audit/apprised.py"},
+    "stamina": {"audit/sending.py"},
     "fideslang": {"policy/taxonomy.py"},
     "authlib": {"remit/demo/stage.py", "remit/login/oauth.py"},
+    "pyroaring": {"authz/subjects.py"},
     "keyring": {"remit/login/keyrings.py"},
     "requests": {"remit/login/oauth.py"},
     "prometheus_client": {"gateway/metrics.py"},
 }
 """Libraries with a say in security or storage, and the only modules that import them."""
 
-LIGHT = ("remit/client.py", "remit/connection.py", "remit/answers.py", "remit/rows.py", "remit/errors.py")
+LIGHT = (
+    "remit/client.py",
+    "remit/connection.py",
+    "remit/answers.py",
+    "remit/rows.py",
+    "remit/requests.py",
+    "remit/errors.py",
+    "remit/webhooks.py",
+)
 """What the Python client consists of: it speaks HTTP and imports nothing of the service."""
 
 

@@ -3,15 +3,20 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from benchmarks import growth
+from benchmarks.failed import Failed
 from benchmarks.growth import Curve
 from benchmarks.picture import draw
+from benchmarks.report import rewrite_growth, write
 
 ROOT = Path(__file__).parents[1]
-LINES = 14
+LINES = 21
+FACTS = {"measured": "2026-11-21 08:00 UTC", "load before": "0.1", "load after": "0.2"}
 
 
 @pytest.mark.slow
@@ -30,6 +35,24 @@ def test_how_cost_grows_can_be_measured_kept_and_drawn(tmp_path: Path) -> None:
     assert all(curve["panel"] in page for curve in told["curves"])
     assert all(each["question"] in page for each in told["questions"])
     assert all(curve["panel"] in (tmp_path / "growth.svg").read_text() for curve in told["curves"])
+
+
+def test_a_step_that_fails_is_told_and_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
+    failed, done = Failed(), []
+    for name in ("one", "two", "three"):
+        with failed.noted(name):
+            assert name != "two", "no room on the disk"
+            done.append(name)
+    assert done == ["one", "three"]
+    growth.write(tmp_path, [Curve("a decision", "warm", "rules", "µs", ((10, 0.5),))], [], FACTS, failed)
+    rewrite_growth(tmp_path)
+    page = (tmp_path / "results.md").read_text()
+    assert "**Could not be measured: two** (AssertionError: no room on the disk)" in page
+    assert "a decision: warm" in page
+    write(tmp_path, [], {}, datetime.now(UTC), failed)
+    page = (tmp_path / "results.md").read_text()
+    assert page.count("Could not be measured: two") == 2
+    assert json.loads((tmp_path / "results.json").read_text())["failed"] == dict(failed)
 
 
 def test_the_picture_of_the_same_numbers_is_the_same_to_the_byte(tmp_path: Path) -> None:

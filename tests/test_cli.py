@@ -41,6 +41,7 @@ GRANT = {
     "ends": "2026-12-01T00:00:00Z",
     "max_rows": 5_000_000,
     "rows_used": 1_234,
+    "state": "active",
     "justification": "to learn",
     "training_run": None,
     "assessment": None,
@@ -64,6 +65,30 @@ ALERT = {
     "evidence": {"declared": "x, y", "asked": "text", "given": None, "columns": ["text"], "rules": []},
     "next": "talk with ana",
     "acknowledged": None,
+    "owner": "collection.mci",
+    "history": [
+        {
+            "event": "contained",
+            "state": "contained",
+            "by": "olga",
+            "at": "2026-11-21T08:07:00Z",
+            "why": "first",
+            "entry": 50,
+            "details": {"what": "dataset", "target": "pointer_events"},
+        },
+        {
+            "event": "reopened",
+            "state": "reopened",
+            "by": "remit",
+            "at": "2026-11-21T09:07:00Z",
+            "why": "open again",
+            "entry": 60,
+            "details": {},
+        },
+    ],
+    "actions": [{"what": "grant", "target": "g-1", "command": "remit alerts contain 3 --what grant --target g-1"}],
+    "hold": {"checks": 11, "open_by_rules": 1, "open_whole": 0},
+    "url": "http://127.0.0.1:8470/v1/alerts/3",
 }
 SCOPE = """
 principal = "ana"
@@ -324,6 +349,43 @@ def test_alerts_are_listed_shown_and_taken_on(wire: Wire, run: Run) -> None:
     assert "by olga at 2026-11-21 08:06:00Z: calling ana" in run("alerts", "ack", "3", "--why", "calling ana").out
     assert wire.asked[-1].body == {"why": "calling ana"}
     assert json.loads(run("alerts", "show", "3", "--json").out) == ALERT
+
+
+def test_an_alert_is_shown_with_both_histories_and_what_can_be_done(wire: Wire, run: Run) -> None:
+    wire.answers("GET", "/v1/alerts/3", says(ALERT))
+    shown = run("alerts", "show", "3").out
+    first, _, again = shown.partition("what happened after it was open again")
+    assert "dataset pointer_events: first" in first
+    assert "open again" in again
+    assert "11 accesses must stay refused; open now: 1 by the rules, 0 whole" in shown
+    assert "remit alerts contain 3 --what grant --target g-1" in shown
+
+
+def test_an_alert_is_contained_and_resolved_by_one_command_each(wire: Wire, run: Run) -> None:
+    wire.answers("POST", "/v1/alerts/3:contain", says({**ALERT, "state": "contained"}))
+    wire.answers("POST", "/v1/alerts/3:resolve", says({**ALERT, "state": "resolved"}))
+    assert "contained" in run("alerts", "contain", "3", "--why", "a test", "--what", "grant").out
+    assert wire.asked[-1].body == {"why": "a test", "what": "grant", "target": ""}
+    assert "what you can do" not in run("alerts", "resolve", "3", "--why", "over").out
+
+
+def test_a_pause_is_lifted_by_the_second_one_who_asks(wire: Wire, run: Run) -> None:
+    pause = {"id": "p-1", "kind": "dataset", "target": "events", "reason": "r", "set_by": "olga"}
+    pause |= {"set_at": "2026-11-21T08:00:00Z", "alert": 3, "lifted": False}
+    by = {"by": "olga", "at": "2026-11-21T08:06:00Z", "why": "mended"}
+    wire.answers("GET", "/v1/pauses", says({"items": [{**pause, "proposed": by}], "next": None}))
+    wire.answers("POST", "/v1/pauses/p-1:lift", says({**pause, "proposed": by}), says({**pause, "lifted": True}))
+    assert "olga" in run("pauses", "list").out
+    assert "somebody else" in run("pauses", "lift", "p-1", "--why", "mended").out
+    assert "lifted: dataset events" in run("pauses", "lift", "p-1", "--why", "mended").out
+
+
+def test_a_bundle_is_accepted_by_its_digest_and_a_reason(wire: Wire, run: Run) -> None:
+    accepted = {"digest": "sha256:1", "alerts": [3], "by": ["olga"], "needed": 2}
+    wire.answers("POST", "/v1/policy:accept", says(accepted), says({**accepted, "by": ["olga", "otto"]}))
+    assert run("policy", "reload", "--accept", "sha256:1").status == 2
+    assert "it takes 2 people" in run("policy", "reload", "--accept", "sha256:1", "--why", "meant").out
+    assert "lets it in" in run("policy", "reload", "--accept", "sha256:1", "--why", "meant").out
 
 
 def test_a_setting_that_is_not_understood_stops_the_start_with_its_name(

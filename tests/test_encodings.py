@@ -42,7 +42,7 @@ def columns(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 def encoded(encoder: type[Encoder], batch: pa.RecordBatch) -> bytes:
     made = encoder(batch.schema)
-    return b"".join([made.begin(), *made.rows(batch), made.end()])
+    return b"".join(map(bytes, [made.begin(), *made.rows(batch), made.end()]))
 
 
 def batch_of(values: list[Any], type: pa.DataType | None = None) -> pa.RecordBatch:
@@ -339,9 +339,9 @@ def test_no_rows_are_a_header_in_csv_nothing_in_ndjson_and_a_whole_stream_in_arr
 def test_arrow_without_its_end_is_not_whole() -> None:
     batch = batch_of(["x", None])
     made = ArrowEncoder(batch.schema)
-    cut = made.begin() + b"".join(made.rows(batch))
-    assert pa.ipc.open_stream(cut + made.end()).read_all().to_batches() == [batch]
-    assert cut + ArrowEncoder(batch.schema).end()[-8:] == encoded(ArrowEncoder, batch)
+    cut = bytes(made.begin()) + b"".join(map(bytes, made.rows(batch)))
+    assert pa.ipc.open_stream(cut + bytes(made.end())).read_all().to_batches() == [batch]
+    assert cut + bytes(ArrowEncoder(batch.schema).end())[-8:] == encoded(ArrowEncoder, batch)
 
 
 def test_wide_rows_leave_in_small_pieces_of_whole_lines() -> None:
@@ -463,7 +463,8 @@ def test_each_format_carries_the_same_rows_headers_and_entries(service: Service)
         assert response.headers["Remit-Grant"] == grant
         assert response.headers["Cache-Control"] == "no-store"
         kinds = {each["kind"]: each["details"] for each in service.entries(read=response.headers["Remit-Read"])}
-        assert kinds["read.completed"] == {"rows": 10, "ended_by": "end"}
+        ended = kinds["read.completed"]
+        assert (ended["rows"], ended["ended_by"], ended["subjects"]) == (10, "end", 3)
 
 
 def test_accept_decides_over_several_lines_too(service: Service) -> None:
@@ -516,3 +517,14 @@ def test_a_stream_that_ends_early_is_no_well_formed_http(service: Service, accep
         time.sleep(0.05)
     assert ends[0]["details"]["ended_by"] == "revoked"
     assert 0 < ends[0]["details"]["rows"] < LONG_ROWS
+
+
+def test_the_rows_of_an_arrow_answer_are_not_copied() -> None:
+    batch = pa.record_batch({"n": pa.array(range(10_000))})
+    made = ArrowEncoder(batch.schema)
+    made.begin()
+    (piece,) = made.rows(batch)
+    large = [part for part in piece if isinstance(part, memoryview)]
+    assert [pa.py_buffer(part).address for part in large] == [batch["n"].buffers()[1].address]
+    assert b"".join(piece) == bytes(piece)
+    assert len(piece) == len(bytes(piece))

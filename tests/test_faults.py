@@ -70,7 +70,11 @@ def test_a_dataset_whose_file_vanishes_is_a_clear_fault_with_its_end_and_no_rows
     problem = response.json()
     assert (response.status_code, problem["code"]) == (503, "store_failed")
     assert str(own_service.folder) not in response.text
-    assert end_of(own_service, problem["read"])["details"] == {"rows": 0, "ended_by": "store_failed"}
+    assert end_of(own_service, problem["read"])["details"] == {
+        "rows": 0,
+        "ended_by": "store_failed",
+        "subjects": 0,
+    }
     place.with_suffix(".away").rename(place)
     assert own_service.read(grant=grant).status_code == 200
 
@@ -201,7 +205,7 @@ def test_a_scope_that_is_not_understood_is_refused_with_what_is_wrong(service: S
         ({"columns": ["z"]}, "`z`"),
         ({"dataset": "evnts"}, "events"),
         ({"rows": "x = 'a'"}, "x"),
-        ({"max_subjects": 10}, "max_subjects"),
+        ({"max_subjects": 0}, "max_subjects"),
         ({"team": "research.ml", "principal": "ana"}, "principal"),
         ({"ends": "yesterday"}, "ends"),
         ({"surprise": 1}, "surprise"),

@@ -1,14 +1,10 @@
-"""The way from an entry of the ledger to on-call's own channel."""
+"""The way from an entry of the ledger to an alert."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -16,12 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from audit.alerts import Alerts
-from audit.delivery import BadAlertUrl, Delivery
 from audit.entries import Entry, Kind
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.severities import Severity
-from audit.signals import Alert, signal_of
+from audit.signals import Alert
 from audit.trail import after
 
 if TYPE_CHECKING:
@@ -141,125 +136,3 @@ def test_the_same_excess_again_counts_and_is_not_delivered_again(gateway: Gatewa
             gateway.ledger.append(refused())
         wait_until(lambda: [alert.count for alert in gateway.alerts.list()] == [25])
     assert gateway.delivered.qsize() == 1
-
-
-class Receiver:
-    """On-call's own HTTP endpoint; answers `status`, and only when `opened`."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.received: Queue[tuple[str, dict[str, object]]] = Queue()
-        self.opened = Event()
-        self.opened.set()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver.received.put((self.path, json.loads(body or "{}")))
-                receiver.opened.wait(PATIENCE)
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_POST  # noqa: N815 - the name is http.server's
-
-            def log_message(self, *_: object) -> None:
-                """Nothing on the test's own output."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"json://{self.address}/page"
-
-    def __enter__(self) -> "Receiver":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.opened.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def test_a_page_reaches_the_channel_with_declared_against_asked_and_what_to_do(database: "Database") -> None:
-    with Receiver() as receiver:
-        delivery = Delivery([receiver.url])
-        gateway = Gateway(database, deliver=delivery.send)
-        with gateway.follower:
-            seq = gateway.ledger.append(refused(grant="g-7")).seq
-            _, page = receiver.received.get(timeout=PATIENCE)
-        delivery.close()
-        gateway.ledger.close()
-    assert page["title"] == "SEV3 `ana` asked beyond scope for high data of `keystrokes`: `beyond_columns`"
-    lines = str(page["message"]).splitlines()
-    assert [line for line in lines if line.startswith(("declared", "asked", "entries"))] == [
-        "declared: x",
-        "asked:    text",
-        f"entries:  {seq}",
-    ]
-    assert "see:      `remit alerts show 1`" in lines
-    assert "contain:  `remit grants revoke g-7`" in lines
-
-
-def alert(id: int, severity: Severity = Severity.SEV3) -> Alert:
-    document = {"kind": "store.exposed", "at": "2026-11-21T08:00:00Z", "actor": "remit", "dataset": f"d{id}"}
-    made = signal_of(id, document)
-    assert made is not None
-    return replace(made, id=id, severity=severity)
-
-
-def test_a_channel_that_hangs_or_fails_holds_up_neither_the_others_nor_the_caller() -> None:
-    with Receiver() as hanging, Receiver(status=500) as failing, Receiver() as good:
-        hanging.opened.clear()
-        delivery = Delivery([hanging.url, failing.url, "json://127.0.0.1:1/nobody", good.url])
-        for n in range(3):
-            delivery.send(alert(n))
-        titles = [good.received.get(timeout=PATIENCE)[1]["title"] for _ in range(3)]
-        assert titles == [f"SEV3 files of `d{n}` can be read around remit" for n in range(3)]
-        assert good.received.empty()
-        hanging.opened.set()
-        delivery.close()
-        assert hanging.received.qsize() == 3
-
-
-def test_sev4_is_not_paged() -> None:
-    with Receiver() as receiver:
-        delivery = Delivery([receiver.url])
-        delivery.send(alert(1, Severity.SEV4))
-        delivery.send(alert(2, Severity.SEV1))
-        delivery.close()
-        assert [body["title"] for _, body in receiver.received.queue] == ["SEV1 files of `d2` can be read around remit"]
-
-
-def test_a_page_goes_nowhere_but_to_the_address_that_was_set() -> None:
-    with Receiver(status=302) as receiver:
-        delivery = Delivery([receiver.url])
-        delivery.send(alert(1))
-        delivery.close()
-        assert {path for path, _ in receiver.received.queue} == {"/page"}
-
-
-def test_a_page_holds_no_link_and_no_picture_for_a_chat_to_fetch() -> None:
-    with Receiver() as mattermost:
-        delivery = Delivery([f"mmost://{mattermost.address}/3ccdd113474722377935511fc85d3dd4"])
-        delivery.send(alert(1))
-        delivery.close()
-        _, page = mattermost.received.get(timeout=PATIENCE)
-        assert "SEV3 files of `d1`" in str(page["text"])
-        assert "http" not in json.dumps(page)
-
-
-@pytest.mark.parametrize("bad", ["nonsense", "nobody-knows://hunter2@x", "slack://hunter2", ""])
-def test_an_address_that_is_not_understood_stops_the_start_and_is_not_told(bad: str) -> None:
-    with pytest.raises(BadAlertUrl, match="REMIT_ALERT_URLS: address 2 is not one that apprise understands") as raised:
-        Delivery(["json://127.0.0.1:9/", bad])
-    assert "hunter2" not in str(raised.value)
-
-
-def test_without_addresses_nothing_is_sent_and_nothing_fails() -> None:
-    delivery = Delivery([])
-    delivery.send(alert(1))
-    delivery.close()

@@ -214,7 +214,6 @@ def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
     from authz.stream import GovernedStream, StreamEnded
 
     ends: list[tuple[Any, ...]] = []
-    batch = pa.record_batch({"x": [1, 2, 3]})
     stream = GovernedStream(
         permit=SimpleNamespace(  # type: ignore[arg-type]
             plan=SimpleNamespace(
@@ -222,7 +221,9 @@ def test_an_end_that_was_written_is_the_last_word(service: Service) -> None:
             ),
             recorded=SimpleNamespace(epoch=1),
         ),
-        rows=SimpleNamespace(read_next=lambda: (stream.interrupt("stopping"), batch)[1], close=lambda: None),  # type: ignore[arg-type]
+        rows=SimpleNamespace(  # type: ignore[arg-type]
+            fetch=lambda epoch: (stream.interrupt("stopping"), epoch)[1], close=lambda: None, settle=dict
+        ),
         guard=None,  # type: ignore[arg-type]
         control=SimpleNamespace(is_confirmed=True, state=SimpleNamespace(epoch=1)),  # type: ignore[arg-type]
         grants=None,  # type: ignore[arg-type]
@@ -304,7 +305,13 @@ def test_readiness_says_when_the_clock_is_behind_and_so_does_the_answer(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("REMIT_ALERT_URLS", "foo"), ("REMIT_ATTRIBUTE_CLAIMS", "a b"), ("REMIT_LISTEN", None)]
+    ("name", "value"),
+    [
+        ("REMIT_ALERT_URLS", "foo"),
+        ("REMIT_ESCALATION", "nowhere"),
+        ("REMIT_ATTRIBUTE_CLAIMS", "a b"),
+        ("REMIT_LISTEN", None),
+    ],
 )
 def test_what_stops_a_start_is_said_with_its_setting(own_service: Service, name: str, value: str | None) -> None:
     """Without a value: the address is taken, by the gateway that runs."""

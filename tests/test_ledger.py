@@ -323,7 +323,7 @@ def test_only_reads_of_gateways_that_are_gone_are_closed_as_interrupted(database
         (line,) = search(database.engine(), Query(kind="read.interrupted")).lines
         assert line.doc["read"] == "r-left"
         assert line.doc["gateway"] == "gw-new"
-        assert line.doc["details"] == {"authorized_by": "gw-gone", "ended_by": "lost"}
+        assert line.doc["details"] == {"authorized_by": "gw-gone", "ended_by": "lost", "subjects": 0}
         assert verify(database.url()).completeness
 
 

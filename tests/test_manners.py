@@ -142,7 +142,7 @@ def completed(words: str, **more: str) -> list[str]:
 
 def test_commands_and_options_are_completed_without_a_gateway() -> None:
     assert {"login", "logout"} <= set(completed("remit log"))
-    assert completed("remit grants rev") == ["revoke"]
+    assert completed("remit grants revo") == ["revoke"]
     assert "--columns" in completed("remit read events --col")
 
 
@@ -152,6 +152,15 @@ def test_datasets_are_completed_from_the_gateway_and_silently_not_where_it_canno
     assert completed("remit datasets ", **who) == ["events", "long", "nobodys"]
     assert completed("remit read ev", REMIT_TOKEN="a.b.c") == []
     assert completed("remit read ev") == []
+
+
+def test_columns_are_completed_one_after_the_other_with_those_of_the_dataset(service: Service) -> None:
+    who = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("ana")}
+    assert completed("remit read events --columns w", **who) == ["who"]
+    assert "who,x" in completed("remit read events --columns who,", **who)
+    assert "who,who" not in completed("remit read events --columns who,", **who)
+    assert completed("remit read nothing --columns w", **who) == []
+    assert completed("remit read --columns w", **who) == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 ALIKE = (
     (r"g-\d{14}-[0-9a-f]{10}", "GRANT"),
+    (r"q-\d{14}-[0-9a-f]{10}", "REQUEST"),
     (r"r-[0-9a-f]{32}", "READ"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*Z", "TIME"),
     (r"in \d+ seconds", "in N seconds"),

@@ -31,7 +31,7 @@ def test_a_read_within_scope_gets_its_rows_and_leaves_an_entry_before_and_after(
     assert (before["actor"], before["dataset"], before["grant"]) == ("ana", "events", grant)
     assert before["details"]["rules"] == ["pointer", "who"]
     assert after["seq"] > before["seq"]
-    assert after["details"] == {"rows": 10, "ended_by": "end"}
+    assert (after["details"]["rows"], after["details"]["ended_by"], after["details"]["subjects"]) == (10, "end", 3)
 
 
 def test_columns_left_out_are_those_of_the_scope_in_its_order(service: Service) -> None:
@@ -113,7 +113,7 @@ def test_a_revoked_and_a_suspended_grant_refuse_and_a_resumed_one_permits(servic
     assert kinds == ["grant.revoked", "grant.resumed", "grant.suspended", "grant.added"]
 
 
-def test_a_pause_stands_above_every_grant_and_lifting_it_lets_reading_go_on(own_service: Service) -> None:
+def test_a_pause_stands_above_every_grant_until_two_people_lift_it(own_service: Service) -> None:
     grant = own_service.grant(columns=["x"])
     for kind, target in (
         ("everything", ""),
@@ -126,7 +126,8 @@ def test_a_pause_stands_above_every_grant_and_lifting_it_lets_reading_go_on(own_
         response = own_service.read(grant=grant)
         assert (response.status_code, response.json()["code"]) == (423, "paused")
         assert "an incident" in response.json()["detail"]
-        own_service.call("POST", f"/v1/pauses/{pause['id']}:lift", "olga", json={"why": "over"})
+        for who in ("olga", "oda"):
+            own_service.call("POST", f"/v1/pauses/{pause['id']}:lift", who, json={"why": "over"})
         assert own_service.read(grant=grant).status_code == 200
     body = {"kind": "dataset", "target": "long", "reason": "another one"}
     own_service.call("POST", "/v1/pauses", "olga", json=body)
@@ -140,18 +141,18 @@ def test_a_budget_is_counted_over_reads_the_last_one_is_cut_and_then_it_is_used_
     grant = service.grant(columns=["x"], max_rows=1500)
     first = service.read(grant=grant)
     assert pa.ipc.open_stream(first.content).read_all().num_rows == 1000
-    assert entry_of(service, first, "read.completed")["details"] == {"rows": 1000, "ended_by": "end"}
     last = service.read(grant=grant)
     assert last.headers["Remit-Limit"] == "500"
     assert pa.ipc.open_stream(last.content).read_all().num_rows == 500
-    assert entry_of(service, last, "read.completed")["details"] == {"rows": 500, "ended_by": "budget"}
+    ends = [entry_of(service, each, "read.completed")["details"] for each in (first, last)]
+    assert [(end["rows"], end["ended_by"]) for end in ends] == [(1000, "end"), (500, "budget")]
     assert service.read(grant=grant).json()["code"] == "beyond_budget"
     (mine,) = [each for each in service.call("GET", "/v1/grants").json()["items"] if each["id"] == grant]
     assert mine["rows_used"] == 1500
 
 
 def test_of_several_grants_the_first_that_permits_wins_and_they_are_never_united(service: Service) -> None:
-    principal = "lea"
+    principal = "nia"
     narrow = service.grant(principal=principal, dataset="long", columns=["x"])
     time.sleep(1.1)  # ids sort by the second they were made in
     wide = service.grant(principal=principal, dataset="long", columns=["who"])
@@ -326,6 +327,6 @@ def test_undeclared_columns_and_files_that_others_can_read_are_told_at_the_start
     (exposed, _) = own_service.entries(kind="store.exposed")
     assert exposed["dataset"] in {"events", "nobodys"}
     until = time.monotonic() + 10
-    while not (alerts := own_service.alerts()):
+    while not (alerts := [each for each in own_service.alerts() if each["code"] == "store_exposed"]):
         assert time.monotonic() < until
     assert {alert["severity"] for alert in alerts} == {2}

@@ -1,4 +1,4 @@
-"""The SQL of a filter says of every row what `evaluate` says: real DuckDB, through ADBC, with bound Arrow values."""
+"""The SQL of a filter says of every row what `evaluate` says: real DuckDB, values bound as the store binds them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import adbc_driver_duckdb.dbapi
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from adbc_driver_manager.dbapi import Connection
 from hypothesis import given, settings
 from row_samples import COLUMNS, INTEGERS, TYPES, edge_table, filters, leaves, nines, sample_table
 from sqlglot import exp
 
 from authz.filter_sql import Parameter, bound_row, where
+from authz.stores import bound
 from policy.errors import BadRows, UnknownColumn
 from policy.rows import ColumnRef, Filter, In, Literal, Not, evaluate, parse, render, typed
 from policy.values import ColumnType
@@ -30,15 +30,14 @@ Row = dict[str, object]
 class Store:
     """A DuckDB with random rows as table `sample`, and a file of small row groups, which statistics may skip."""
 
-    connection: Connection
+    connection: duckdb.DuckDBPyConnection
     rows: list[Row]
     edges: Path
     edge_rows: list[Row]
 
     def fetch(self, sql: str, parameters: Sequence[Parameter] = ()) -> dict[str, list[object]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql, bound_row(parameters) if parameters else None)
-            return cursor.fetch_arrow_table().to_pydict()
+        values = bound(bound_row(parameters) if parameters else None)
+        return self.connection.sql(sql, params=values).to_arrow_table().to_pydict()
 
     def truths(self, filter: Filter) -> list[object]:
         parameters: list[Parameter] = []
@@ -56,12 +55,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     rows, edges = sample_table(rows=80, seed=7), edge_table()
     path = tmp_path_factory.mktemp("rows") / "edges.parquet"
     pq.write_table(edges, path, row_group_size=4, use_dictionary=False)
-    with adbc_driver_duckdb.dbapi.connect(autocommit=True) as connection:
-        with connection.cursor() as cursor:
-            cursor.adbc_ingest("sample", rows)
-        made = Store(connection, rows.to_pylist(), path, edges.to_pylist())
-        made.fetch("SET TimeZone = 'UTC'")
-        yield made
+    with duckdb.connect(":memory:") as connection:
+        connection.from_arrow(rows).create("sample")
+        connection.execute("SET TimeZone = 'UTC'")
+        yield Store(connection, rows.to_pylist(), path, edges.to_pylist())
 
 
 def _agree(store: Store, filter: Filter) -> None:

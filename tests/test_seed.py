@@ -60,7 +60,7 @@ def test_new_data_is_never_mixed_with_old(made: Path) -> None:
 
 def test_its_policies_catalog_and_scope_are_understood_and_fit_the_data(made: Path) -> None:
     bundle = load_bundle(made / "policies.conf", made / "catalog.toml", lambda catalog: look(catalog, made))
-    scope = load_scope((made / "grant.toml").read_bytes(), file="grant.toml")
+    scope = load_scope((made / "request.toml").read_bytes(), file="request.toml")
     assert check_scope(scope, bundle.catalog, bundle.policies) is None
     assert scope.starts.date() == DAY
     assert bundle.catalog.datasets["pointer_events"].undeclared == {"window_title"}

@@ -60,7 +60,22 @@ def test_a_sensitivity_that_is_not_said_counts_as_critical(details: object) -> N
     assert severity_of(refusal(details=details)) is Severity.SEV3
 
 
+@pytest.mark.parametrize("kind", ["grant.break_glass", "review.due"])
+def test_a_grant_without_approval_and_a_review_that_nobody_closes_page_on_call(kind: str) -> None:
+    taken = {"at": "2026-11-21T08:00:00Z", "kind": kind, "actor": "ana", "dataset": "prompts"}
+    assert severity_of(taken) is Severity.SEV3
+
+
 TOLD = {Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND}
+TOLD |= {Kind.GRANT_BREAK_GLASS, Kind.REVIEW_DUE}
+TOLD |= {Kind.HOLD_OPENED, Kind.HOLD_WOULD_OPEN, Kind.AUDIENCE_EXCEEDED}
+TOLD |= {Kind.ALERTING_BLIND, Kind.DELIVERY_BEHIND}
+
+
+def test_a_series_of_refused_tokens_is_a_sev3_and_one_alone_is_nothing() -> None:
+    one = {"kind": Kind.IDENTITY_REFUSED, "actor": "unknown", "at": "2026-11-21T08:00:00Z", "code": "bad_token"}
+    assert severity_of({**one, "details": {"address": "10.0.0.7", "reason": "expired"}}) is None
+    assert severity_of({**one, "details": {"address": "10.0.0.7", "series": 50, "why": "50"}}) is Severity.SEV3
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - TOLD))

@@ -84,6 +84,27 @@ def test_a_document_that_is_searched_and_was_not_hashed_is_found(database, eight
     assert wrong(database) == [(seq, "what is searched is not what was hashed") for seq in (4, 5)]
 
 
+def test_a_document_of_an_entry_worded_like_others_is_compared_with_its_own_text(database, ledger, tamper):
+    for number in range(12):
+        end = {"ended_by": "end", "rows": 100 + number}
+        ledger.append(Entry(Kind.READ_AUTHORIZED, "ana", read=f"r-{number:032x}"))
+        ledger.append(Entry(Kind.READ_COMPLETED, "ana", read=f"r-{number:032x}", details=end))
+    tamper("ALTER TABLE audit_entries ALTER doc DROP EXPRESSION")
+    tamper("UPDATE audit_entries SET doc = jsonb_set(doc, '{details,rows}', '99') WHERE seq = 20")
+    tamper("UPDATE audit_entries SET doc = jsonb_set(doc, '{read}', '\"r-9\"') WHERE seq = 21")
+    tamper("UPDATE audit_entries SET doc = (SELECT doc FROM audit_entries WHERE seq = 21) WHERE seq = 23")
+    assert wrong(database) == [(seq, "what is searched is not what was hashed") for seq in (20, 21, 23)]
+
+
+def test_values_that_are_gone_are_found_whichever_they_are(database, eight, tamper):
+    tamper("ALTER TABLE audit_entries ALTER doc DROP EXPRESSION")
+    tamper("ALTER TABLE audit_entries ALTER canonical DROP NOT NULL, ALTER leaf DROP NOT NULL")
+    tamper("UPDATE audit_entries SET leaf = NULL WHERE seq = 3")
+    tamper("UPDATE audit_entries SET doc = NULL WHERE seq = 4")
+    tamper("UPDATE audit_entries SET canonical = NULL WHERE seq = 5")
+    assert [seq for seq, _ in wrong(database)] == [3, 4, 5, 5, 8]
+
+
 def test_an_entry_that_is_gone_is_found(database, eight, tamper):
     tamper("DELETE FROM audit_entries WHERE seq IN (1, 4, 5)")
     assert wrong(database, complete=False) == [(1, "entry 1 is missing"), (4, "entries 4 to 5 are missing")]

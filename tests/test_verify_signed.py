@@ -338,3 +338,52 @@ def test_a_ledger_under_load_verifies(database, ledger, checkpointer):
         verdict = verify(database.url(), progress=lambda done, total, seen=seen: seen.append((done, total)))
         assert verdict.problems == ()
         assert seen[-1][0] == seen[-1][1] == verdict.size
+
+
+def test_since_the_newest_checkpoint_nothing_is_new_and_its_key_still_vouches_for_it(database, signed, tmp_path):
+    key = read(tmp_path / NAME).signers[0].verifier
+    for size in (1300, 1024):  # in the middle of a span, and where one ends
+        verdict = verify(database.url(), keys=[key], since=notes(database)[size])
+        assert (verdict.problems, verdict.signed, verdict.by) == ((), 1300, str(key))
+
+
+@pytest.mark.parametrize("size", [1024, 1300])
+def test_since_the_newest_checkpoint_another_history_of_that_size_is_found(
+    database, signed, checkpointer, tamper, tmp_path, size
+):
+    kept = notes(database)[size]
+    tamper("DELETE FROM audit_checkpoints WHERE size > %s", (size,))
+    tamper("DELETE FROM audit_entries WHERE seq > %s", (size,))
+    tamper("UPDATE audit_tree SET size = %s", (size,))
+    tamper("UPDATE audit_head SET size = %s", (size,))
+    tamper("DELETE FROM audit_tiles WHERE level = 0 AND index >= %s", (size >> 8,))
+    rewritten(database, tamper, read(tmp_path / NAME).signers)
+    what = f"the ledger did not grow out of the checkpoint of {size} entries"
+    assert (size, what) in problems(database, since=kept)
+
+
+def test_since_a_checkpoint_entries_that_were_cut_off_before_it_are_found_though_the_stored_tree_stayed(
+    database, signed, tamper
+):
+    kept = notes(database)[1300]
+    with psycopg.connect(database.url()) as connection:
+        leaves = [
+            leaf for (leaf,) in connection.execute("SELECT leaf FROM audit_entries WHERE seq <= 1024 ORDER BY seq")
+        ]
+    tamper("DELETE FROM audit_entries WHERE seq > 1024")
+    tamper("UPDATE audit_head SET size = 1024, frontier = %s", (Frontier().extended(leaves).packed(),))
+    what = "the checkpoint of 1300 entries is not of this ledger, or the ledger has lost some of them"
+    assert (1025, what) in problems(database, since=kept)
+
+
+def test_checkpoints_and_cosignatures_of_more_than_there_is_are_found(database, signed, tamper):
+    tamper("INSERT INTO audit_checkpoints SELECT 5000, note, at FROM audit_checkpoints WHERE size = 1300")
+    what = "more than these 1301 entries were signed: there are checkpoints or cosignatures of 5000 to 5000"
+    assert problems(database) == [(1301, what)]
+
+
+@pytest.mark.parametrize("value", ['["read.refused"]', '{"read.refused": 1}', "null", "7"])
+def test_a_kind_that_is_no_text_is_found_and_no_fault(database, signed, tamper, value):
+    put = 'UPDATE audit_entries SET canonical = replace(canonical, \'"kind":"read.refused"\', %s) WHERE seq = 600'
+    tamper(put, (f'"kind":{value}',))
+    assert (600, "its text is not what was hashed") in problems(database)

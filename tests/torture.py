@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api]
+python tests/torture.py [decisions] [pairs] [api] [alerts] [mutations] [syscalls]
 """
 
 import argparse
@@ -8,12 +8,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import api_runs
+import checkpoint_faults
+import faulting
+from checkpoint_faults import signing
+from faulting import Fault, Trial, calls_of_a_read
+from killed import outlived
 from service import serving
+
+from audit.postgres import GATEWAY, Embedded
+from audit.schema import migrate
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "torture.md"
@@ -27,6 +36,7 @@ Written by `make torture`: each line by the last run of its part that found noth
 """
 ROLES = ("ana", "sam", "olga", "eve", "bob", None)
 EXAMPLES = 100
+KILLS = 1000
 
 
 def decisions(seed: int) -> str:
@@ -41,14 +51,58 @@ def pairs(seed: int) -> str:
 
 def api(_: int) -> str:
     """Schemathesis at length, as everybody."""
-    with tempfile.TemporaryDirectory(prefix="remit-torture-") as folder:
-        Path(folder).chmod(0o711)  # an account of PostgreSQL's own has to get through, where root runs this
-        with serving(Path(folder), "") as service:
-            said = [api_runs.run(service, who, EXAMPLES).strip().splitlines()[-1].strip("= ") for who in ROLES]
+    with _folder() as folder, serving(folder, "") as service:
+        said = [api_runs.run(service, who, EXAMPLES).strip().splitlines()[-1].strip("= ") for who in ROLES]
     return f"{EXAMPLES} examples for each call as {', '.join(map(str, ROLES))}: {'; '.join(said)}"
 
 
-PARTS: Mapping[str, Callable[[int], str]] = {"decisions": decisions, "pairs": pairs, "api": api}
+def alerts(seed: int) -> str:
+    """A thousand gateways killed while they record, raise and send alerts."""
+    with _folder() as place, Embedded.open(place / "home") as server:
+        migrate(server.url("owner"), GATEWAY)
+        return str(outlived(server.url("gateway"), place, kills=KILLS, seed=seed))
+
+
+def mutations(seed: int) -> str:
+    """More than ten thousand changes to ledgers of four shapes, and a thousand ledgers that nobody touched."""
+    return script("mutation_runs.py", "10000", "1000", str(seed % 10**6))
+
+
+def syscalls(_: int) -> str:
+    """Every call on the way of a read and of a checkpoint fails, or its process dies in it, one by one."""
+    with _folder() as one, Embedded.open(one / "database") as database:
+        migrate(database.url("owner"), GATEWAY)
+        with serving(one, database.url("gateway")) as service:
+            reading = Trial(service, database)
+            reads = [_each(place, calls_of_a_read(reading, place), reading.hold) for place in faulting.PLACES]
+    with _folder() as two, signing(two) as signed:
+        checkpoints = [_each(place, signed.calls(place), signed.hold) for place in checkpoint_faults.PLACES]
+    return f"on the way of a read: {', '.join(reads)}; of a checkpoint: {', '.join(checkpoints)}; all held"
+
+
+def _each(place: Fault, made: int, hold: Callable[[Fault], None]) -> str:
+    print(f"{place.name}: {made} calls", flush=True)
+    for when in range(1, made + 1):
+        hold(place.at(when))
+    return f"{place.name} {made}"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """An own account of PostgreSQL's has to get through it, where root runs this."""
+    with tempfile.TemporaryDirectory(prefix="remit-torture-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+PARTS: Mapping[str, Callable[[int], str]] = {
+    "decisions": decisions,
+    "pairs": pairs,
+    "api": api,
+    "alerts": alerts,
+    "mutations": mutations,
+    "syscalls": syscalls,
+}
 
 
 def script(name: str, *arguments: str) -> str:

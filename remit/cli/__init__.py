@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from audit.errors import AuditError, BadNote, KeyUnfit, NotProven
-from authz.errors import AuthzError
+from authz.errors import AuthzError, BundleHeld
 from gateway.settings import BadSetting
 from policy.errors import MisreadAll
 from remit.answers import Problem
@@ -22,8 +22,11 @@ from . import (
     export,
     grants,
     login,
+    pauses,
     policy,
     reads,
+    report,
+    requests,
     restore,
     running,
     terminal,
@@ -50,9 +53,12 @@ audit.commands.command()(export.export)
 audit.commands.command("check-export")(export.check_export)
 audit.commands.command("restore-check")(restore.restore_check)
 app.add_typer(policy.commands, name="policy")
+app.add_typer(requests.commands, name="requests")
 app.add_typer(grants.commands, name="grants")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
+app.add_typer(report.commands, name="report")
+app.add_typer(pauses.commands, name="pauses")
 app.add_typer(running.database, name="database")
 app.add_typer(witness.commands, name="witness")
 app.command()(completion.completion)
@@ -61,6 +67,11 @@ EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     Misuse: (2, "usage", ""),
     BadSetting: (2, "bad_setting", "README lists every setting; mend it and start again"),
     MisreadAll: (1, "not_understood", "mend the file; `remit policy check FILE` says whether it is understood"),
+    BundleHeld: (
+        1,
+        "hold_check",
+        "put the files back that were in force, start, and have two people accept the new ones",
+    ),
     LoginFailed: (1, "not_logged_in", ""),
     Unreachable: (3, "unreachable", "`remit serve` starts a gateway here; REMIT_URL says where another one is"),
     GatewayFault: (3, "gateway_fault", "try again; if it goes on, tell whoever runs the gateway"),

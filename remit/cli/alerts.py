@@ -1,15 +1,19 @@
-"""`remit alerts`: what on-call sees first, the evidence, and taking one on."""
+"""`remit alerts`: what on-call sees first, the evidence, taking one on, containing and resolving it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
 
-from remit.answers import Alert
+from remit.answers import Alert, Step
 
 from . import options, terminal
 
-commands = typer.Typer(help="See alerts with their evidence, and take them on.", no_args_is_help=True)
+commands = typer.Typer(
+    help="See alerts with their evidence, take them on, contain and resolve them.", no_args_is_help=True
+)
+Why = Annotated[str, typer.Option(prompt=True, help="What you found, or what you are about to do.")]
 AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as `remit alerts list` shows it.")]
 
 
@@ -38,12 +42,34 @@ def show(alert: AlertId, as_json: options.Json = False) -> None:
 @commands.command()
 def ack(
     alert: AlertId,
-    why: Annotated[str, typer.Option(prompt=True, help="What you found, or what you are about to do.")],
+    why: Why,
     as_json: options.Json = False,
 ) -> None:
     """Takes an alert on in your name; that is recorded."""
     with options.gateway() as gateway:
         _show(gateway.acknowledge(alert, why), as_json=as_json)
+
+
+@commands.command()
+def contain(
+    alert: AlertId,
+    why: Why,
+    what: Annotated[
+        str | None, typer.Option(help="grant, principal, dataset, team, purpose or everything; else what it proposes.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Which one; the alert's own where left out.")] = "",
+    as_json: options.Json = False,
+) -> None:
+    """Closes it: suspends or pauses what the alert is about, in every gateway, and keeps testing that it stays so."""
+    with options.gateway() as gateway:
+        _show(gateway.contain(alert, why, what=what, target=target), as_json=as_json)
+
+
+@commands.command()
+def resolve(alert: AlertId, why: Why, as_json: options.Json = False) -> None:
+    """Says that it is over; refused while what the alert is about would be open without what contains it."""
+    with options.gateway() as gateway:
+        _show(gateway.resolve(alert, why), as_json=as_json)
 
 
 def _show(alert: Alert, *, as_json: bool) -> None:
@@ -59,8 +85,35 @@ def _show(alert: Alert, *, as_json: bool) -> None:
         evidence = alert.evidence
         named += [("declared", evidence.declared), ("asked", evidence.asked), ("given", evidence.given)]
         named += [("rules", evidence.rules)]
-    named += [("entries", alert.entries), ("next", alert.next)]
+    named += [("entries", alert.entries), ("owner", alert.owner), ("next", alert.next)]
     if alert.acknowledged is not None:
         said = alert.acknowledged
         named += [("taken on", f"by {said.by} at {terminal.shown(said.at)}: {said.why}")]
+    if alert.hold is not None and alert.hold.checks:
+        hold = alert.hold
+        is_open = f"{hold.open_by_rules} by the rules, {hold.open_whole} whole"
+        named.append(("held", f"{hold.checks} accesses must stay refused; open now: {is_open}"))
     terminal.fields(named, terminal.out())
+    for number, times in enumerate(_times(alert.history)):
+        lines = [(step.at, step.state, step.by, _did(step), step.entry) for step in times]
+        terminal.say("what happened" if number == 0 else "what happened after it was open again")
+        terminal.table(("at", "state", "who", "why", "entry"), lines, empty="")
+    if alert.state != "resolved" and alert.actions:
+        terminal.say("what you can do")
+        for action in alert.actions:
+            terminal.say(f"  {action.command}")
+
+
+def _times(history: Sequence[Step]) -> list[list[Step]]:
+    """The history, cut where the alert was opened again."""
+    times: list[list[Step]] = [[]]
+    for step in history:
+        if step.event == "reopened":
+            times.append([])
+        times[-1].append(step)
+    return [steps for steps in times if steps]
+
+
+def _did(step: Step) -> str:
+    what, target = step.details.get("what"), step.details.get("target")
+    return f"{what} {target or ''}: {step.why}" if what else step.why

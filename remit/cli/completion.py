@@ -1,12 +1,13 @@
-"""`remit completion SHELL`, and what is completed: commands and options offline, datasets from the gateway."""
+"""`remit completion SHELL`, and what is completed: commands offline, datasets and columns from the gateway."""
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # not re-exported
 
-from remit.client import connect, gateway_url
+from remit.client import Client, connect, gateway_url
 from remit.errors import RemitError
 from remit.login.keeping import Keeping
 
@@ -37,12 +38,29 @@ def prepare() -> None:
 
 def datasets(incomplete: str) -> list[str]:
     """The names of datasets that begin with `incomplete`; none where the gateway cannot say so at once."""
+    names = _asked(lambda client: [each.name for each in client.datasets()])
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def columns(context: typer.Context, incomplete: str) -> list[str]:
+    """What may follow in a list of columns: those of the dataset that was typed before, as far as it is known."""
+    # an option whose value is still missing keeps the arguments before it from being told apart
+    dataset = context.params.get("dataset") or next(iter(context.args), None)
+    if dataset is None:
+        return []
+    before, comma, last = incomplete.rpartition(",")
+    names = _asked(lambda client: [each.name for each in client.dataset(dataset).columns])
+    new = [name for name in names if name.startswith(last) and name not in before.split(",")]
+    return [f"{before}{comma}{name}" for name in new]
+
+
+def _asked(question: Callable[[Client], list[str]]) -> list[str]:
     try:
         token = os.environ.get("REMIT_TOKEN") or _fresh_token()
         if token is None:
             return []
         with connect(token=token, timeout=SECONDS) as client:
-            return sorted(each.name for each in client.datasets() if each.name.startswith(incomplete))
+            return question(client)
     except RemitError:
         return []  # a complaint would land in the middle of what is being typed
 

@@ -1,5 +1,7 @@
 """`remit grants`: list, add and revoke what was approved."""
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +9,22 @@ import typer
 from pydantic import TypeAdapter
 
 from remit.answers import Grant
+from remit.granted import GrantDetail, GrantRead
 
 from . import options, terminal
 from .policy import bytes_of
+from .used import line_of, show_used, walk
 
-commands = typer.Typer(help="List, add and revoke grants.", no_args_is_help=True)
+commands = typer.Typer(help="List, show, add, review and revoke grants.", no_args_is_help=True)
+GrantId = Annotated[str, typer.Argument(metavar="ID", help="The grant's id, as `remit grants list` shows it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A grant with every read under it, for programs."""
+
+    grant: GrantDetail
+    reads: tuple[GrantRead, ...]
 
 
 @commands.command("list")
@@ -44,8 +57,45 @@ def add(
 
 
 @commands.command()
+def show(grant: GrantId, as_json: options.Json = False) -> None:
+    """Shows one grant, whatever became of it: what it was used for, and every read under it."""
+    with options.gateway() as gateway:
+        found, reads = gateway.granted.get(grant), tuple(gateway.granted.reads(grant))
+    if as_json:
+        terminal.print_json(Shown(found, reads), TypeAdapter(Shown))
+        return
+    terminal.say(f"{found.id}: {found.state}, {found.principal or f'team {found.team}'} for {found.purpose}")
+    named: list[tuple[str, object]] = [("request", found.request), ("asked by", found.requester)]
+    named += [("why", found.justification), ("from", found.starts), ("until", found.ends)]
+    terminal.fields(named, terminal.out())
+    show_used(found)
+    lines = [
+        (each.at, each.kind, each.actor, each.dataset, each.rows, each.code or each.ended_by, each.read)
+        for each in reads
+    ]
+    terminal.table(("when", "what", "who", "dataset", "rows", "", "read"), lines, empty="no reads")
+
+
+@commands.command()
+def review(as_json: options.Json = False) -> None:
+    """Walks through the grants on the datasets that your teams own, longest unused first.
+
+    On a terminal it asks about each; what nobody used for 30 days is proposed for removal.
+    """
+    with options.gateway() as gateway:
+        found = gateway.granted.review()
+        if as_json:
+            terminal.print_json(found, TypeAdapter(tuple[GrantDetail, ...]))
+        elif sys.stdin.isatty():
+            walk(gateway, found)
+        else:
+            headings = ("id", "proposal", "unused days", "for", "purpose", "datasets", "used", "ends")
+            terminal.table(headings, map(line_of, found), empty="no grants on datasets of your teams")
+
+
+@commands.command()
 def revoke(
-    grant: Annotated[str, typer.Argument(metavar="ID", help="The grant's id, as `remit grants list` shows it.")],
+    grant: GrantId,
     why: Annotated[str, typer.Option(help="Why it ends; that is recorded.")] = "no reason was given",
     as_json: options.Json = False,
 ) -> None:
@@ -63,12 +113,14 @@ def _say_grant(done: str, grant: Grant, *, as_json: bool) -> None:
         return
     terminal.say(f"{done} {grant.id}: {_who(grant)} for {grant.purpose}")
     terminal.fields([("status", grant.status), ("datasets", list(grant.datasets))], terminal.out())
-    terminal.fields([("used", f"{_budget(grant)} rows"), ("ends", grant.ends)], terminal.out())
+    terminal.fields([("used", f"{_budget(grant)} rows"), ("subjects", _subjects(grant))], terminal.out())
+    terminal.fields([("ends", grant.ends)], terminal.out())
 
 
 def _line(grant: Grant) -> tuple[object, ...]:
     who, datasets = _who(grant), list(grant.datasets)
-    return grant.id, grant.status, who, grant.purpose, datasets, _budget(grant), grant.ends
+    used = f"{_budget(grant)}; {subjects} subjects" if (subjects := _subjects(grant)) else _budget(grant)
+    return grant.id, grant.state or grant.status, who, grant.purpose, datasets, used, grant.ends
 
 
 def _who(grant: Grant) -> str:
@@ -77,3 +129,7 @@ def _who(grant: Grant) -> str:
 
 def _budget(grant: Grant) -> str:
     return f"{grant.rows_used:,} of {'any' if grant.max_rows is None else f'{grant.max_rows:,}'}"
+
+
+def _subjects(grant: Grant) -> str:
+    return "" if grant.max_subjects is None else f"{grant.subjects_used:,} of {grant.max_subjects:,}"

@@ -15,7 +15,12 @@ DatasetName = Annotated[
     str,
     typer.Argument(help="The dataset's name, as `remit datasets` lists it.", autocompletion=completion.datasets),
 ]
-Columns = Annotated[str | None, typer.Option(help="Names with commas between; all of the grant's where left out.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="Names with commas between; all of the grant's where left out.", autocompletion=completion.columns
+    ),
+]
 Rows = Annotated[str | None, typer.Option(help="A filter: x < 500 and button = 'left'.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most that many rows.")]
 Purpose = Annotated[str | None, typer.Option(help="What it is for; the grant's purpose where left out.")]

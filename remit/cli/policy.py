@@ -7,7 +7,7 @@ import typer
 from pydantic import TypeAdapter
 
 from policy.errors import MisreadAll
-from remit.answers import Reloaded
+from remit.answers import Accepted, Reloaded
 from remit.errors import Misuse
 
 from . import options, terminal
@@ -38,14 +38,39 @@ def check(
 
 
 @commands.command()
-def reload(as_json: options.Json = False) -> None:
+def reload(
+    accept: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="Instead, accept a bundle that would open what was closed; two people."),
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="Why you accept it; stands in the ledger.")] = None,
+    as_json: options.Json = False,
+) -> None:
     """Makes the gateway load policies.conf and catalog.toml again; what is not understood is refused, whole."""
+    if accept is not None:
+        _accept(accept, why, as_json=as_json)
+        return
     with options.gateway() as gateway:
         answer = gateway.reload_policy()
     if as_json:
         terminal.print_json(answer, TypeAdapter(Reloaded))
     else:
         terminal.say(f"decides by {answer.digest} from now on")
+
+
+def _accept(digest: str, why: str | None, *, as_json: bool) -> None:
+    if not why:
+        raise Misuse("`--accept` needs `--why`: say why what was closed may be open")
+    with options.gateway() as gateway:
+        answer = gateway.accept_policy(digest, why)
+    if as_json:
+        terminal.print_json(answer, TypeAdapter(Accepted))
+    elif not answer.alerts:
+        terminal.say("it opens nothing that was closed: `remit policy reload` lets it in")
+    elif len(answer.by) < answer.needed:
+        terminal.say(f"accepted by {', '.join(answer.by)}: it takes {answer.needed} people")
+    else:
+        terminal.say(f"accepted by {', '.join(answer.by)}: `remit policy reload` lets it in")
 
 
 def bytes_of(file: Path) -> bytes:

@@ -91,13 +91,13 @@ def _to_file(reader: RowReader, place: Path, format: Format, *, as_json: bool) -
     rows = 0
     with appearing(place, format.codec) as file, _progress() as advance:
         encoder = format.encoder(reader.schema)
-        file.write(encoder.begin())
+        file.write(bytes(encoder.begin()))
         for batch in reader:
             for piece in encoder.rows(batch):
-                file.write(piece)
+                file.write(bytes(piece))
             rows += batch.num_rows
             advance(batch.num_rows, batch.nbytes)
-        file.write(encoder.end())
+        file.write(bytes(encoder.end()))
     receipt = reader.receipt
     size = place.stat().st_size
     if as_json:

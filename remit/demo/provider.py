@@ -44,8 +44,11 @@ class Person:
 
 PEOPLE: Mapping[str, Person] = {
     "ana": Person(("research.ml",), {"privacy_training": "current", "region": "eu"}),
+    "mia": Person(("collection.mci",)),
+    "pia": Person(("privacy",)),
     "sam": Person(("security",)),
     "olga": Person(("on_call",)),
+    "otto": Person(("on_call",)),
     "eve": Person(("administration",)),
 }
 """Who is in the demo's story."""

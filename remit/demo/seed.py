@@ -24,9 +24,9 @@ GRANT_DAYS = 30
 def seed(
     folder: Path, *, day: date, employees: int = 200, pointer_rows: int = 2_000_000, seed: int = 2026
 ) -> Mapping[str, int]:
-    """Writes `policies.conf`, `catalog.toml`, `grant.toml` and `data/` into `folder`; gives the rows of each dataset.
+    """Writes `policies.conf`, `catalog.toml`, `request.toml` and `data/` into `folder`; gives the rows of each dataset.
 
-    The scope of `grant.toml` is in force from the beginning of `day` for 30 days. Raises `FileExistsError` where
+    The scope of `request.toml` is in force from the beginning of `day` for 30 days. Raises `FileExistsError` where
     `folder` has data already: what is there is never mixed with new data.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,10 +77,10 @@ def _texts(day: date) -> Mapping[str, str]:
     starts = datetime.combine(day, time(), UTC)
     ends = starts + timedelta(days=GRANT_DAYS)
     here = files(__package__)
-    grant = (here / "grant.toml").read_text()
+    asked = (here / "request.toml").read_text()
     for name, value in {"{starts}": starts.isoformat(), "{ends}": ends.isoformat(), "{day}": day.isoformat()}.items():
-        grant = grant.replace(name, value)
-    return {name: (here / name).read_text() for name in ("policies.conf", "catalog.toml")} | {"grant.toml": grant}
+        asked = asked.replace(name, value)
+    return {name: (here / name).read_text() for name in ("policies.conf", "catalog.toml")} | {"request.toml": asked}
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:

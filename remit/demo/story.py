@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from remit.client import connect
+
 from . import stage
 from .stage import DemoFailed, Stage
 
@@ -31,9 +33,29 @@ class Act:
     exit: int = 0
 
 
+REQUEST = "REQUEST"
+"""Stands in a command for the id of the request that was made last."""
+
 ACTS = (
-    Act("eve", "Eve, an administrator, puts in the scope that was approved for Ana.", ("grants", "add", "grant.toml")),
-    Act("ana", "Ana, a researcher, looks at what she would see of it.", ("datasets", "pointer_events")),
+    Act(
+        "ana",
+        "Ana, a researcher, asks for what she needs, and sees at once what the rules make of it.",
+        ("requests", "create", "request.toml"),
+    ),
+    Act(
+        "mia",
+        "Mia's team owns the data. How long keys were held is enough, she says, and approves that.",
+        (
+            *("requests", "approve", REQUEST, "--dataset", "keystrokes"),
+            *("--columns", "employee_id,occurred_at,dwell_ms", "--comment", "not which keys", "--yes"),
+        ),
+    ),
+    Act(
+        "pia",
+        "Keystrokes are highly sensitive, so Pia, of privacy, has to look as well. Now there is a grant.",
+        ("requests", "approve", REQUEST, "--yes"),
+    ),
+    Act("ana", "Ana looks at what she would see of one dataset.", ("datasets", "pointer_events")),
     Act(
         "ana",
         "She reads within her scope, into a file. Who it was comes as a pseudonym that no other grant shares.",
@@ -50,9 +72,14 @@ ACTS = (
     Act("olga", "She takes it on.", ("alerts", "ack", "1", "--why", "talking with Ana")),
     Act("sam", "Sam, from security, reads the trail. His looking is in it too.", ("audit", "tail", "--limit", "8")),
     Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
+    Act(
+        "sam",
+        "Who could have read those keys, who did, who tried: one page, for whoever asks within the hour.",
+        ("report", "exposure", "--alert", "1", "--out", "report.html"),
+    ),
 )
 
-KEPT = """The service goes on at {gateway}. Try it as ana, olga, sam or eve:
+KEPT = """The service goes on at {gateway}. Try it as ana, mia, pia, olga, sam or eve:
 
   {place}/as ana datasets
   {place}/as ana check pointer_events --columns x,y --rows "x < 500"
@@ -102,12 +129,18 @@ def stop() -> None:
 
 
 def _play(console: Console, running: Stage, number: int, act: Act) -> None:
+    arguments = tuple(_last_request(running) if each == REQUEST else each for each in act.command)
+    command = shlex.join(arguments)
     _heading(console, f"{number}. {act.says}")
-    console.print(f"  {act.who} $ remit {shlex.join(act.command)}", style="bold cyan", markup=False, soft_wrap=True)
-    ended = running.act(act.who, *act.command)
+    console.print(f"  {act.who} $ remit {command}", style="bold cyan", markup=False, soft_wrap=True)
+    ended = running.act(act.who, *arguments)
     if ended != act.exit:
-        command = shlex.join(act.command)
         raise DemoFailed(f"`remit {command}` ended with {ended}, not {act.exit}; see {running.place / 'service.log'}")
+
+
+def _last_request(running: Stage) -> str:
+    with connect(running.gateway, token=running.token("ana")) as client:
+        return next(client.requests.all()).id
 
 
 def _heading(console: Console, text: str) -> None:

@@ -1,0 +1,199 @@
+"""The outbox: what is to be told stands in the database with what happened, in one transaction; nothing is forgotten.
+
+1. A letter is written by the transaction that changes its alert, one for each channel, each with a key of its own.
+2. A letter is taken by one sender at a time, on a lease. It is sent at least once, and always under its key.
+3. Of one alert, a channel hears everything in the order in which it happened.
+
+All times are the database's: gateways share it, and not their clocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from .instances import lock_key
+from .letters import Event, Letter, Letters, letter_of
+from .severities import Severity
+from .signals import Alert
+from .tables import ALERTING, CHANNELS, OUTBOX
+
+LEASE = 60
+"""Seconds that one sending may take; a gateway that is gone is noticed sooner, by its instance's lock."""
+
+CLAIM = text("""
+    UPDATE outbox SET leased_by = :by, leased_until = clock_timestamp() + make_interval(secs => :lease),
+        attempts = attempts + 1
+    WHERE id = (
+        SELECT id FROM outbox each
+        WHERE channel = :channel AND state = 'waiting' AND next_at <= clock_timestamp()
+            AND (leased_until IS NULL OR leased_until < clock_timestamp())
+            AND NOT EXISTS (
+                SELECT FROM outbox earlier WHERE earlier.channel = each.channel AND earlier.alert = each.alert
+                    AND earlier.state = 'waiting' AND earlier.id < each.id
+            )
+        ORDER BY severity, next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) RETURNING id, key, event, severity, letter, at, attempts
+""")
+DELIVERED = text("""
+    UPDATE outbox SET state = 'delivered', settled_at = clock_timestamp(), leased_by = NULL, leased_until = NULL,
+        fault = NULL
+    WHERE id = :id AND state = 'waiting'
+""")
+HEARD = text("UPDATE channels SET failures = 0, failing_since = NULL WHERE name = :channel AND failures > 0")
+# A channel that is back gets at once what waited for it, in the order of how bad it is.
+REVIVE = text("""
+    UPDATE outbox SET next_at = clock_timestamp()
+    WHERE channel = :channel AND state = 'waiting' AND attempts > 0 AND leased_by IS NULL
+        AND next_at > clock_timestamp()
+""")
+FAILED = text("""
+    UPDATE outbox SET next_at = clock_timestamp() + make_interval(secs => :wait), fault = :fault,
+        leased_by = NULL, leased_until = NULL
+    WHERE id = :id AND state = 'waiting' AND leased_by = :by AND attempts = :attempts
+""")
+UNHEARD = text("""
+    UPDATE channels SET failures = failures + 1, failing_since = coalesce(failing_since, clock_timestamp())
+    WHERE name = :channel
+""")
+LEASED = text("SELECT DISTINCT leased_by FROM outbox WHERE state = 'waiting' AND leased_by IS NOT NULL")
+RELEASE = text("""
+    UPDATE outbox SET leased_by = NULL, leased_until = NULL
+    WHERE state = 'waiting' AND leased_by = :gone AND pg_try_advisory_xact_lock(:lock)
+""")
+
+
+def enqueue(connection: Connection, alert: Alert, event: Event | str, *, by: str = "", why: str = "") -> None:
+    """Write that `event` befell `alert`, which is stored, to whom it concerns; as part of the caller's transaction.
+
+    `by` and `why` say who did it, where that was a person. What calls somebody (raised, reopened) goes to every
+    channel, to those of later levels when their time has come; what somebody did, to those that were called and
+    follow each step. Once it is acknowledged or resolved, levels whose time has not come are not called any more.
+    """
+    event = Event(event)
+    if not alert.severity.pages:
+        return
+    if event in (Event.ACKNOWLEDGED, Event.RESOLVED):
+        connection.execute(_call_off(alert.id))
+    name = connection.execute(select(ALERTING.c.name)).scalar_one()
+    letter = letter_of(alert, event, f"{name}/{alert.id}", by=by, why=why)
+    step = _next_step(connection, alert.id, event)
+    for channel, after in _called(connection) if event.calls else _following(connection, alert.id):
+        at = alert.last_at if event is Event.RAISED else None
+        write(connection, Row(channel, alert.id, event, step, alert.severity, letter, at, after))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A letter to be written: to whom, about which alert (None: of many), and how many seconds after now it is due."""
+
+    channel: str
+    alert: int | None
+    event: Event
+    step: int
+    severity: Severity
+    letter: Letters
+    at: datetime | None = None
+    after: int = 0
+
+
+def write(connection: Connection, row: Row) -> None:
+    """Write one letter, unless one with its key is there; `at` None is now."""
+    due = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, row.after)
+    values = {
+        "key": f"{row.letter['thread']}/{row.event}/{row.step}/{row.channel}",
+        "channel": row.channel,
+        "alert": row.alert,
+        "event": row.event,
+        "step": row.step,
+        "severity": int(row.severity),
+        "letter": row.letter,
+        "at": func.now() if row.at is None else row.at,
+        "due_at": due,
+        "state": "waiting",
+        "next_at": due,
+    }
+    connection.execute(insert(OUTBOX).values(values).on_conflict_do_nothing(index_elements=["key"]))
+
+
+def _next_step(connection: Connection, alert: int, event: Event) -> int:
+    """How often this has happened to the alert: it can be acknowledged again after it was reopened."""
+    query = select(func.max(OUTBOX.c.step)).where(OUTBOX.c.alert == alert, OUTBOX.c.event == event)
+    return 1 + (connection.execute(query).scalar_one() or 0)
+
+
+def _called(connection: Connection) -> Sequence[tuple[str, int]]:
+    query = select(CHANNELS.c.name, CHANNELS.c.after_seconds).where(CHANNELS.c.after_seconds.is_not(None))
+    return [(name, after) for name, after in connection.execute(query.order_by(CHANNELS.c.name))]
+
+
+def _following(connection: Connection, alert: int) -> Sequence[tuple[str, int]]:
+    """Those that were called, or are just being, and want to know how it goes on."""
+    called = select(OUTBOX.c.channel).where(
+        OUTBOX.c.alert == alert, OUTBOX.c.state.in_(("waiting", "delivered")), OUTBOX.c.due_at <= func.now()
+    )
+    query = select(CHANNELS.c.name).where(CHANNELS.c.hears_steps, CHANNELS.c.name.in_(called))
+    return [(name, 0) for (name,) in connection.execute(query.order_by(CHANNELS.c.name))]
+
+
+def _call_off(alert: int) -> Any:
+    """Levels whose time has not come. What was due at once is sent all the same: that it happened is to be known."""
+    return (
+        update(OUTBOX)
+        .where(OUTBOX.c.alert == alert, OUTBOX.c.state == "waiting", OUTBOX.c.due_at > func.now())
+        .values(state="not_needed", settled_at=func.now())
+    )
+
+
+class Outbox:
+    """The senders' side of it, for one gateway. `gateway` is its instance. Faults are SQLAlchemy's."""
+
+    def __init__(self, engine: Engine, gateway: str) -> None:
+        self._engine, self._gateway = engine, gateway
+
+    def claim(self, channel: str) -> Letter | None:
+        """The letter to send next, the worst first, nobody else's for a while; None where none is due."""
+        with self._engine.begin() as connection:
+            given = {"by": self._gateway, "lease": LEASE, "channel": channel}
+            row = connection.execute(CLAIM, given).mappings().one_or_none()
+        return _letter(row) if row else None
+
+    def delivered(self, letter: Letter, channel: str) -> None:
+        """The channel has it."""
+        with self._engine.begin() as connection:
+            connection.execute(DELIVERED, {"id": letter.id})
+            if connection.execute(HEARD, {"channel": channel}).rowcount:
+                connection.execute(REVIVE, {"channel": channel})
+
+    def failed(self, letter: Letter, channel: str, fault: str, *, wait: float) -> None:
+        """The channel does not have it, for all we know; it is due again in `wait` seconds. No secret in `fault`."""
+        given = {"id": letter.id, "by": self._gateway, "attempts": letter.attempts, "fault": fault, "wait": wait}
+        with self._engine.begin() as connection:
+            connection.execute(FAILED, given)
+            connection.execute(UNHEARD, {"channel": channel})
+
+    def release(self) -> None:
+        """Let go of what gateways that are gone had taken: a crash does not hold a page back until the lease ends."""
+        with self._engine.begin() as connection:
+            for gone in connection.execute(LEASED).scalars().all():
+                if gone != self._gateway:
+                    connection.execute(RELEASE, {"gone": gone, "lock": lock_key(gone)})
+
+
+def _letter(row: RowMapping) -> Letter:
+    kept = row["letter"]
+    return Letter(
+        id=row["id"],
+        key=row["key"],
+        event=Event(row["event"]),
+        severity=Severity(row["severity"]),
+        title=kept["title"],
+        body=kept["body"],
+        thread=kept["thread"],
+        about=kept["about"],
+        at=row["at"],
+        attempts=row["attempts"],
+    )

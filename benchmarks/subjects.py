@@ -1,0 +1,94 @@
+"""Whose rows leave: what it costs to account for them beside the same scan without."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from audit.entries import Json
+from authz.guard import Refused
+from authz.permit import Permit, seal
+from authz.reader import RowStream
+from authz.stream import GovernedStream
+from gateway.parts import Parts
+from policy.values import ReadRequest
+
+from .contest import Contest, Goal, Measure, timed
+from .gateways import ANA
+from .scale import Scale
+
+COLUMNS = ("at", "x", "y", "button")
+
+
+def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
+    """Two: people in the order of their rows, each a thousand at a time, and 5,000 people mixed."""
+    for name, how in (("wide", "5,000 people, each row another's"), ("grouped", "1,000 rows of one after the other")):
+        yield Contest(
+            what=f"governed scan with its subjects accounted for, {how}",
+            against="the same scan without",
+            goal=Goal("time", 1.10),
+            unit="rows",
+            how=f"{scale.rows:,} rows, {len(COLUMNS)} columns, none of which is the subject's; ours reads that too, "
+            "finds whom it has not met, and records them before their rows leave",
+            cause="To read one column more",
+            ours=_scan(parts, name, scale, counted=True),
+            theirs=_scan(parts, name, scale, counted=False),
+        )
+
+
+def _scan(parts: Parts, name: str, scale: Scale, *, counted: bool) -> Measure:
+    def read() -> int:
+        permit = parts.guard.authorize(ReadRequest(name, COLUMNS), ANA)
+        assert not isinstance(permit, Refused), permit
+        stream = parts.stream(permit) if counted else _uncounted(parts, permit)
+        rows = sum(batch.num_rows for batch in iter(stream.next_batch, None))
+        stream.complete()
+        return rows
+
+    return lambda: timed(lambda: sum(read() for _ in range(scale.scans)))
+
+
+def _uncounted(parts: Parts, permit: Permit) -> GovernedStream:
+    """The same read of rows that nobody counts, and whose subject, as the reader is told, is a column of the answer."""
+    plan = replace(permit.plan, dataset=replace(permit.plan.dataset, subject=COLUMNS[1]))
+    told = seal(permit.read, permit.principal, permit.request, plan, permit.digest, permit.recorded)
+    return GovernedStream(
+        permit,
+        Uncounted(parts.reader.open(told)),  # type: ignore[arg-type]  # as if
+        guard=parts.guard,
+        control=parts.control,
+        grants=parts.grants,
+        endings=parts.endings,
+        clock=parts.clock,
+        on_end=parts.streams.remove,
+    )
+
+
+class Uncounted:
+    """What `CountedRows` is, without counting."""
+
+    is_cut = False
+    was_told = False
+
+    def __init__(self, rows: RowStream) -> None:
+        self.schema = rows.schema
+        self._rows = rows
+        self._next: pa.RecordBatch | None = None
+
+    def fetch(self, _: int) -> int | None:
+        """As `CountedRows` does."""
+        self._next = self._rows.read_next()
+        return None if self._next is None else self._next.num_rows
+
+    def admit(self) -> Any:
+        """As `CountedRows` does."""
+        return self._next
+
+    def settle(self) -> dict[str, Json]:
+        """Nothing is known."""
+        return {}
+
+    def close(self) -> None:
+        """As `CountedRows` does."""
+        self._rows.close()

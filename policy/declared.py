@@ -1,0 +1,40 @@
+"""What a declared scope must be before anybody is asked to approve it. Pure."""
+
+from datetime import datetime, timedelta
+
+from .errors import MisreadAll
+from .tables import Problems
+from .values import Scope
+
+LEAST_CHARACTERS = 40
+LEAST_WORDS = 2
+BREAK_GLASS = timedelta(hours=1)
+"""The longest that somebody reads without approval."""
+SKEW = timedelta(seconds=60)
+"""How far the clock of whoever asks may be off."""
+
+
+def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: str) -> MisreadAll | None:
+    """Why `scope` cannot be asked for at `at` by the principal `by`; None where it can."""
+    problems = Problems("request")
+    text = " ".join(scope.justification.split())
+    words = [word for word in text.split() if any(character.isalpha() for character in word)]
+    if len(text) < LEAST_CHARACTERS or len(words) < LEAST_WORDS:
+        reason = f"`justification` says why the data is needed, in a sentence of at least {LEAST_CHARACTERS} characters"
+        problems.add(("justification",), reason)
+    if scope.ends <= at:
+        problems.add(("ends",), "`ends` has passed: name a later time")
+    if break_glass:
+        _check_break_glass(scope, at, by, problems)
+    return problems.all()
+
+
+def _check_break_glass(scope: Scope, at: datetime, by: str, problems: Problems) -> None:
+    if scope.principal != by:
+        problems.add(
+            ("principal",), "whoever breaks the glass reads themselves: leave `team` out, and name nobody else"
+        )
+    if scope.starts > at + SKEW:
+        problems.add(("starts",), "a grant without approval starts at once: leave `starts` out")
+    if scope.ends > at + BREAK_GLASS:
+        problems.add(("ends",), "a grant without approval ends within an hour: leave `ends` out")

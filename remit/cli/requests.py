@@ -1,0 +1,183 @@
+"""`remit requests`: ask for a scope, and decide on those of others with their effect in view."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter
+
+from remit.errors import Misuse
+from remit.requests import Request
+
+from . import asking, options, terminal
+from .policy import bytes_of
+from .requested import line_of, show_request
+from .used import next_scope, show_next, show_used
+
+commands = typer.Typer(help="Ask for a scope, and decide on those of others.", no_args_is_help=True)
+RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `remit requests list` shows it.")]
+Why = Annotated[str, typer.Option(prompt=True, help="Why; that is recorded.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask again, after it was shown.")]
+
+
+@commands.command()
+def create(
+    file: Annotated[Path | None, typer.Argument(help="A declared scope, in TOML; asked for where left out.")] = None,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="For an hour, at once, without approval; reviewed afterwards.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Asks for a scope, and shows at once what the rules make of it.
+
+    Without a file it asks on the terminal. Whose it is may be left out of the file: then it is yours.
+    """
+    if file is None and not sys.stdin.isatty():
+        raise Misuse("name a file with the scope: there is no terminal to ask on")
+    with options.gateway() as gateway:
+        scope = asking.scope_of_file(bytes_of(file), file.name) if file else asking.scope_of_answers(gateway)
+        if break_glass:
+            scope |= {"break_glass": True}
+        _say("asked for", gateway.requests.create(scope), as_json=as_json)
+
+
+@commands.command("list")
+def list_all(
+    everybody: Annotated[bool, typer.Option("--everybody", help="Also those of others; for security.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Lists requests that you made, would read under or have a say in, newest first."""
+    with options.gateway() as gateway:
+        found = tuple(gateway.requests.all(everybody=everybody))
+    if as_json:
+        terminal.print_json(found, TypeAdapter(tuple[Request, ...]))
+        return
+    headings = ("id", "state", "who asks", "for", "purpose", "datasets", "missing", "you can")
+    terminal.table(headings, map(line_of, found), empty="no requests")
+
+
+@commands.command()
+def show(request: RequestId, as_json: options.Json = False) -> None:
+    """Shows one request: its effect, who has approved, who is missing, and what happened to it."""
+    with options.gateway() as gateway:
+        _say("", gateway.requests.get(request), as_json=as_json)
+
+
+@commands.command()
+def approve(
+    request: RequestId,
+    comment: Annotated[str, typer.Option(help="What you want to have said with it.")] = "",
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="At most so many rows, fewer than were asked for.")
+    ] = None,
+    max_subjects: Annotated[int | None, typer.Option(min=1, help="At most so many people.")] = None,
+    ends: Annotated[str | None, typer.Option(help="An earlier end, like 2026-12-01T00:00:00Z.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset that --columns and --rows narrow.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Only these columns stay, with commas between.")] = None,
+    rows: Annotated[str | None, typer.Option(help="One more filter: x < 500.")] = None,
+    yes: Yes = False,
+    as_json: options.Json = False,
+) -> None:
+    """Approves a request as it is shown; what you name is made less of it before.
+
+    Whoever approved before a narrowing has to look again.
+    """
+    with options.gateway() as gateway:
+        found = gateway.requests.get(request)
+        narrowing = _narrowing(found, max_rows, max_subjects, ends, dataset, columns, rows)
+        if narrowing:
+            if not (as_json or yes):
+                show_request(found)
+            _confirm(f"make this of it: {terminal.shown(dict(narrowing))}?", yes)
+            found = gateway.requests.narrow(found, narrowing, comment or "an approver narrowed it")
+        if not (as_json or yes):
+            show_request(found)
+        _confirm("approve this?", yes)
+        _say("approved", gateway.requests.approve(found, comment), as_json=as_json)
+
+
+@commands.command()
+def renew(
+    grant: Annotated[str, typer.Argument(metavar="GRANT", help="The grant to go on from.")],
+    whole: Annotated[bool, typer.Option("--all", help="The same scope again, not only what was used of it.")] = False,
+    why: Annotated[str | None, typer.Option(help="The justification; that of the grant where left out.")] = None,
+    yes: Yes = False,
+    as_json: options.Json = False,
+) -> None:
+    """Asks for a grant again, for as long, but only for what was used of it."""
+    with options.gateway() as gateway:
+        last = gateway.granted.get(grant)
+        if not as_json:
+            show_used(last)
+        scope = next_scope(last, whole=whole)
+        scope |= {"renews": grant} | ({"justification": why} if why else {})
+        if not as_json:
+            show_next(scope)
+        _confirm("ask for this?", yes)
+        _say("asked for", gateway.requests.create(scope), as_json=as_json)
+
+
+@commands.command()
+def deny(request: RequestId, why: Why, as_json: options.Json = False) -> None:
+    """Refuses a request for good."""
+    with options.gateway() as gateway:
+        _say("denied", gateway.requests.deny(request, why), as_json=as_json)
+
+
+@commands.command()
+def withdraw(
+    request: RequestId,
+    why: Annotated[str, typer.Option(help="Why; that is recorded.")] = "no reason was given",
+    as_json: options.Json = False,
+) -> None:
+    """Takes a request of yours back."""
+    with options.gateway() as gateway:
+        _say("withdrawn", gateway.requests.withdraw(request, why), as_json=as_json)
+
+
+@commands.command()
+def review(request: RequestId, why: Why, as_json: options.Json = False) -> None:
+    """Closes the review of a grant that was taken without approval."""
+    with options.gateway() as gateway:
+        _say("reviewed", gateway.requests.review(request, why), as_json=as_json)
+
+
+def _narrowing(
+    found: Request,
+    max_rows: int | None,
+    max_subjects: int | None,
+    ends: str | None,
+    dataset: str | None,
+    columns: str | None,
+    rows: str | None,
+) -> Mapping[str, Any]:
+    instant = options.instant(ends, "--ends")
+    until = None if instant is None else instant.isoformat()
+    made: dict[str, Any] = {"max_rows": max_rows, "max_subjects": max_subjects, "ends": until}
+    inner = {"columns": options.names(columns), "rows": rows}
+    inner = {name: value for name, value in inner.items() if value is not None}
+    if inner:
+        names = list(found.scope.datasets)
+        if dataset is None and len(names) != 1:
+            raise Misuse(f"name the dataset that is narrowed with --dataset: {', '.join(names)}")
+        made["datasets"] = {dataset or names[0]: inner}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Misuse("there is no terminal to ask on; write --yes where you have looked at it")
+    typer.confirm(question, abort=True)
+
+
+def _say(done: str, request: Request, *, as_json: bool) -> None:
+    if as_json:
+        terminal.print_json(request, TypeAdapter(Request))
+        return
+    if done:
+        terminal.say(f"{done} {request.id}: {request.state}")
+    show_request(request)
