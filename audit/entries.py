@@ -55,6 +55,7 @@ class Kind(StrEnum):
     EXPOSURE_REPORTED = "exposure.reported"
     ACCESS_REFUSED = "access.refused"
     CHECKPOINT_REFUSED = "checkpoint.refused"
+    VERIFY_FAILED = "verify.failed"
     KEY_ACTIVATED = "ledger.key_activated"
     KEY_RETIRED = "ledger.key_retired"
     WITNESS_REFUSED = "witness.refused"
