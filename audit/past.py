@@ -25,7 +25,7 @@ STATUS = {
 }
 MOST_SEEN = 20_000
 """Entries that are looked through for those who were seen in one team."""
-PAUSES = ("everything", "dataset", "team", "purpose")
+PAUSES = ("everything", "dataset", "team", "purpose", "principal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _pauses(lines: Iterable[Line], gaps: Gaps) -> Iterator[PauseLife]:
             end = lifted.get(id)
             seqs = (line.seq, *([end.seq] if end else []))
             found.append(PauseLife(id, pause, at_of(line.doc), at_of(end.doc) if end else None, seqs))
-        else:
+        elif line.doc["kind"] != Kind.PAUSE_LIFT_PROPOSED:  # which alone lifts nothing
             gaps.add(f"the pause of entry {line.seq} is not understood: it may have closed more than is said here")
     return reversed(found)
 
