@@ -50,6 +50,7 @@ class Kind(StrEnum):
     HOLD_OPENED = "hold.opened"
     HOLD_CLOSED = "hold.closed"
     HOLD_WOULD_OPEN = "hold.would_open"
+    HOLD_ACCEPTED = "hold.accepted"
     AUDIENCE_EXCEEDED = "audience.exceeded"
     AUDIT_READ = "audit.read"
     EXPOSURE_REPORTED = "exposure.reported"

@@ -12,6 +12,7 @@ from authz.errors import AuthzError
 from policy.tables import closest, shown
 
 from . import (
+    accepting,
     alerts,
     catalogue,
     granted,
@@ -60,6 +61,7 @@ def make_app(parts: Parts) -> FastAPI:
         proofs,
         reports,
         alerts,
+        accepting,
         pauses,
         operations,
         whoami,

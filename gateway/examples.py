@@ -57,6 +57,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/alerts/{id}:acknowledge": {"why": "asking Max"},
     "POST /v1/alerts/{id}:contain": {"what": "dataset", "target": "pointer_events", "why": "asking Max"},
     "POST /v1/alerts/{id}:resolve": {"why": "Max had the wrong notebook open; nothing was read"},
+    "POST /v1/alerts/{id}:accept": {"digest": "sha256:" + "0" * 64, "why": "Max was granted just this"},
     "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "why": "the owner declared this audience"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},

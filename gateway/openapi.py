@@ -102,6 +102,7 @@ CALLS: Mapping[str, Call] = {
     "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertDetail),
     "POST /v1/alerts/{id}:contain": Call((*RULED, "not_found"), AlertDetail),
     "POST /v1/alerts/{id}:resolve": Call((*RULED, "not_found", "hold_check"), AlertDetail),
+    "POST /v1/alerts/{id}:accept": Call((*RULED, "not_found", "changed", "second_person"), Accepted),
     "GET /v1/pauses": Call(RULED, PausePage),
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
     "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found", "hold_check", "second_person"), PauseShape),

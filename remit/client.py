@@ -234,6 +234,11 @@ class Client:
         """Says that an alert is over; refused while what it was about is still open."""
         return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:resolve", {"why": why}, _ALERT)
 
+    def accept_open(self, alert: int | str, digest: str, why: str) -> Accepted:
+        """Accepts by its digest what would be open of what an alert closed; two people have to."""
+        asked = {"digest": digest, "why": why}
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:accept", asked, _ACCEPTED)
+
     def pauses(self) -> Iterator[Pause]:
         """Every pause in force."""
         return self._every("/v1/pauses", _PAUSES)

@@ -194,9 +194,18 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert history[-1]["by"] == "remit"
     (pause,) = own.call("GET", "/v1/pauses", "olga").json()["items"]
     assert post(own, f"/v1/pauses/{pause['id']}:lift").json()["code"] == "hold_check"
+    refused = post(own, f"/v1/alerts/{alert['id']}:resolve").json()
+    assert refused["code"] == "hold_check"
+    named = re.search(f"remit alerts accept {alert['id']} --open (sha256:[0-9a-f]+)", refused["help"])
+    assert named
+    accepting = f"/v1/alerts/{alert['id']}:accept"
+    assert post(own, accepting, "oda", digest="sha256:0").json()["code"] == "changed"
+    assert post(own, accepting, "eve", digest=named[1]).json()["code"] == "no_rule"
+    assert done(own, accepting, digest=named[1])["by"] == ["olga"]
     assert post(own, f"/v1/alerts/{alert['id']}:resolve").json()["code"] == "hold_check"
     (own.folder / "policies.conf").write_text(POLICIES)
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    assert post(own, accepting, "oda", digest=named[1]).json()["code"] == "bad_request"
     assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
     for who in ("olga", "oda"):
         done(own, f"/v1/pauses/{pause['id']}:lift", who)
