@@ -1,6 +1,7 @@
 """From an alert to what is closed, and that it stays so."""
 
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -212,10 +213,10 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert own.call("GET", "/v1/pauses", "olga").json()["items"] == []
 
 
-def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: Service) -> None:
+def test_what_was_contained_outlives_a_kill_and_no_start_lets_in_a_bundle_that_opens_it(own: Service) -> None:
     alert = excess(own)
-    done(own, f"/v1/alerts/{alert['id']}:resolve")
-    own.stop()
+    done(own, f"/v1/alerts/{alert['id']}:contain")
+    own.stop(signal.SIGKILL)
     widened(own)
     own.start(wait=False)
     assert own.process.wait(timeout=240) == 1
@@ -224,3 +225,7 @@ def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: 
     own.start()
     assert own.entries(kind="policy.refused")
     assert alert_of(own, code="hold_would_open")["dataset"] == "events"
+    assert alert_of(own, id=alert["id"])["state"] == "contained"
+    assert len(own.entries(kind="alert.contained")) == len(own.entries(kind="pause.set")) == 1
+    refused = own.read(grant=alert["grant"])
+    assert (refused.status_code, refused.json()["code"]) == (423, "paused")
