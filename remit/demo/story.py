@@ -119,15 +119,18 @@ def tell(*, keep: bool) -> None:
 def _play_all(console: Console, running: Stage) -> None:
     pages, played = Pages(running.place), 0
 
-    def do(who: str, says: str, *command: str, exit: int = 0) -> None:
+    def play(act: Act) -> None:
         nonlocal played
         played += 1
-        _play(console, running, played, Act(who, says, command, exit))
+        _play(console, running, played, act)
+
+    def do(who: str, says: str, *command: str, exit: int = 0) -> None:
+        play(Act(who, says, command, exit))
 
     for act in ACTS:
         if act.command == PAGED:
             sev.show(console, pages, "asked beyond scope")
-        do(act.who, act.says, *act.command, exit=act.exit)
+        play(act)
     sev.tell(console, running, pages, do)
 
 
