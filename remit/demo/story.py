@@ -160,4 +160,5 @@ def _last_request(running: Stage) -> str:
 
 
 def _heading(console: Console, text: str) -> None:
-    console.print(f"\n[bold]{text}[/bold]")
+    # Whoever reads it from a file or a pipe has lines of their own width.
+    console.print(f"\n[bold]{text}[/bold]", soft_wrap=not console.is_terminal)
