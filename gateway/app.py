@@ -11,7 +11,22 @@ from audit.errors import AuditError, ClockBehind
 from authz.errors import AuthzError
 from policy.tables import closest, shown
 
-from . import alerts, catalogue, granted, grants, operations, pauses, proofs, reads, reports, requests, trail, whoami
+from . import (
+    accepting,
+    alerts,
+    catalogue,
+    granted,
+    grants,
+    operations,
+    pauses,
+    proofs,
+    reads,
+    reports,
+    requests,
+    trail,
+    verdicts,
+    whoami,
+)
 from .callers import Callers
 from .intake import BODY, Intake
 from .openapi import describe, methods_at
@@ -42,9 +57,11 @@ def make_app(parts: Parts) -> FastAPI:
         granted,
         requests,
         trail,
+        verdicts,
         proofs,
         reports,
         alerts,
+        accepting,
         pauses,
         operations,
         whoami,

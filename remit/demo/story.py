@@ -10,7 +10,8 @@ from rich.console import Console
 
 from remit.client import connect
 
-from . import stage
+from . import sev, stage
+from .pager import Pages
 from .stage import DemoFailed, Stage
 
 PLACE = Path(".demo")
@@ -72,12 +73,10 @@ ACTS = (
     Act("olga", "She takes it on.", ("alerts", "ack", "1", "--why", "talking with Ana")),
     Act("sam", "Sam, from security, reads the trail. His looking is in it too.", ("audit", "tail", "--limit", "8")),
     Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
-    Act(
-        "sam",
-        "Who could have read those keys, who did, who tried: one page, for whoever asks within the hour.",
-        ("report", "exposure", "--alert", "1", "--out", "report.html"),
-    ),
 )
+
+PAGED = ("alerts", "list")
+"""Before this is asked, the page that made somebody ask is shown."""
 
 KEPT = """The service goes on at {gateway}. Try it as ana, mia, pia, olga, sam or eve:
 
@@ -104,8 +103,7 @@ def tell(*, keep: bool) -> None:
     running = stage.start(place)
     console.print(f"  serving at {running.gateway}")
     try:
-        for number, act in enumerate(ACTS, start=1):
-            _play(console, running, number, act)
+        _play_all(console, running)
     except BaseException:
         stage.stop(place)
         raise
@@ -116,6 +114,24 @@ def tell(*, keep: bool) -> None:
     else:
         stage.stop(place)
         console.print("Everything was stopped; `make demo KEEP=1` leaves it running, to try by hand.")
+
+
+def _play_all(console: Console, running: Stage) -> None:
+    pages, played = Pages(running.place), 0
+
+    def play(act: Act) -> None:
+        nonlocal played
+        played += 1
+        _play(console, running, played, act)
+
+    def do(who: str, says: str, *command: str, exit: int = 0) -> None:
+        play(Act(who, says, command, exit))
+
+    for act in ACTS:
+        if act.command == PAGED:
+            sev.show(console, pages, "asked beyond scope")
+        play(act)
+    sev.tell(console, running, pages, do)
 
 
 def _last_working_day(today: date) -> date:
@@ -144,4 +160,5 @@ def _last_request(running: Stage) -> str:
 
 
 def _heading(console: Console, text: str) -> None:
-    console.print(f"\n[bold]{text}[/bold]")
+    # Whoever reads it from a file or a pipe has lines of their own width.
+    console.print(f"\n[bold]{text}[/bold]", soft_wrap=not console.is_terminal)
