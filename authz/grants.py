@@ -113,7 +113,7 @@ class GrantStore:
         named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
         living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
         with self._engine.connect() as connection:
-            query = select(GRANTS).where(living).order_by(GRANTS.c.id).limit(limit)
+            query = _with_subjects().where(living).order_by(GRANTS.c.id).limit(limit)
             return [_grant(row) for row in connection.execute(query)]
 
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
