@@ -111,9 +111,11 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "max": Person(("research.ml",), {"privacy_training": "current"}),
     "lea": Person(("research.ml",), {"privacy_training": "current"}),
     "oda": Person(("on_call",)),
+    "odo": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
+    "nia": Person(("research.ml",), {"privacy_training": "current"}),
 }
-"""ana, max, lea and kim are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
+"""ana, max, lea, kim and nia are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
 most data, pia and oona are of privacy, the others oversee."""
 
 

@@ -96,7 +96,7 @@ def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(sha
     assert done(shared, lift)["proposed"]["by"] == "olga"
     assert post(shared, lift).json()["code"] == "second_person"
     assert shared.read(grant=alert["grant"]).json()["code"] == "paused"
-    assert done(shared, lift, "otto")["lifted"]
+    assert done(shared, lift, "oda")["lifted"]
     assert shared.read(grant=alert["grant"]).status_code == 200
     assert done(shared, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
     kinds = [entry["kind"] for entry in shared.entries()]
@@ -127,11 +127,11 @@ def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(sh
     assert shared.read(who="max", grant=others).status_code == 200
     done(shared, f"/v1/alerts/{alert['id']}:contain", what="grant")
     assert next(entry["kind"] for entry in shared.entries(grant=alert["grant"], kind="grant")) == "grant.suspended"
-    pause = shared.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "otto", "reason": "a test"})
+    pause = shared.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "odo", "reason": "a test"})
     assert pause.status_code == 201
-    lift = post(shared, f"/v1/pauses/{pause.json()['id']}:lift", "otto")
+    lift = post(shared, f"/v1/pauses/{pause.json()['id']}:lift", "odo")
     assert (lift.status_code, lift.json()["code"]) == (403, "suspended")
-    assert shared.call("GET", "/v1/alerts", "otto").json()["code"] == "suspended"
+    assert shared.call("GET", "/v1/alerts", "odo").json()["code"] == "suspended"
 
 
 def test_nothing_that_is_only_looked_at_changes_anything(shared: Service) -> None:
@@ -178,10 +178,10 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert done(own, "/v1/policy:accept", **accept)["by"] == ["olga"]
     assert done(own, "/v1/policy:accept", **accept)["by"] == ["olga"]
     assert own.call("POST", "/v1/policy:reload", "eve").json()["code"] == "hold_check"
-    assert post(own, "/v1/policy:accept", "otto", digest="sha256:0").json()["code"] == "bad_request"
-    assert done(own, "/v1/policy:accept", "otto", **accept)["by"] == ["olga", "otto"]
+    assert post(own, "/v1/policy:accept", "oda", digest="sha256:0").json()["code"] == "bad_request"
+    assert done(own, "/v1/policy:accept", "oda", **accept)["by"] == ["oda", "olga"]
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
-    assert own.entries(kind="policy.activated")[0]["details"]["accepted_by"] == ["olga", "otto"]
+    assert own.entries(kind="policy.activated")[0]["details"]["accepted_by"] == ["oda", "olga"]
     assert alert_of(own, code="hold_open_by_rules")["severity"] == 2
     own.grant(columns=["screen"])
     with psycopg.connect(own.settings["REMIT_DATABASE_URL"], autocommit=True) as clock:
@@ -198,7 +198,7 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     (own.folder / "policies.conf").write_text(POLICIES)
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
     assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
-    for who in ("olga", "otto"):
+    for who in ("olga", "oda"):
         done(own, f"/v1/pauses/{pause['id']}:lift", who)
     assert own.call("GET", "/v1/pauses", "olga").json()["items"] == []
 

@@ -143,7 +143,7 @@ def test_example_requests_get_what_the_description_says(asked: Service, document
     lift = f"/v1/pauses/{pause}:lift"
     calls = [
         ("POST /v1/pauses/{id}:lift", lift, "olga"),
-        ("POST /v1/pauses/{id}:lift", lift, "otto"),
+        ("POST /v1/pauses/{id}:lift", lift, "oda"),
         ("POST /v1/reads", "/v1/reads", "ana"),
         ("POST /v1/reads:check", "/v1/reads:check", "ana"),
         *(
