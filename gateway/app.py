@@ -11,7 +11,21 @@ from audit.errors import AuditError, ClockBehind
 from authz.errors import AuthzError
 from policy.tables import closest, shown
 
-from . import alerts, catalogue, granted, grants, operations, pauses, proofs, reads, reports, requests, trail, whoami
+from . import (
+    alerts,
+    catalogue,
+    granted,
+    grants,
+    operations,
+    pauses,
+    proofs,
+    reads,
+    reports,
+    requests,
+    subjects,
+    trail,
+    whoami,
+)
 from .callers import Callers
 from .intake import BODY, Intake
 from .openapi import describe, methods_at
@@ -46,6 +60,7 @@ def make_app(parts: Parts) -> FastAPI:
         reports,
         alerts,
         pauses,
+        subjects,
         operations,
         whoami,
     ):
