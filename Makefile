@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	@$(BIN)/remit demo $(if $(KEEP),--keep)
 
+# Files run side by side, each worker with its own PostgreSQL; ARGS="-n0 -k name" runs in this one process.
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -151,20 +151,21 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
         )
     for name, holds in intact.items():
         terminal.say(f"  {name:<12} {'holds' if holds else 'BROKEN'}")
-    terminal.say(_signed(verdict))
+    for line in _signed(verdict):
+        terminal.say(line)
     for problem in problems[:SHOWN]:
         terminal.say(f"  entry {problem['seq']}: {problem['what']}")
     if len(problems) > SHOWN:
         terminal.say(f"  … and {len(problems) - SHOWN:,} more; --json has all")
 
 
-def _signed(verdict: "Verdict") -> str:
+def _signed(verdict: "Verdict") -> Iterator[str]:
     if not verdict.by:
-        return "  signed       nothing by a key that is trusted"
-    said = f"  signed       the first {verdict.signed:,}, by {verdict.by}"
-    if verdict.is_key_given:
-        return said
-    return f"{said}\n  That key is the one that the ledger itself names, which proves less: give yours with --key."
+        yield "  signed       nothing by a key that is trusted"
+        return
+    yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
+    if not verdict.is_key_given:
+        yield "  That key is the one that the ledger itself names, which proves less: give yours with --key."
 
 
 def _fail(what: str) -> None:
