@@ -40,7 +40,8 @@ def main() -> int:
     """Measures everything; 1 where something could not be measured. A goal that was missed is a line, and no fault."""
     arguments = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     arguments.add_argument("--tiny", action="store_true", help="a few seconds for each line; the numbers mean nothing")
-    arguments.add_argument("--only", default="", metavar="TEXT", help="the lines that have this in them; keeps nothing")
+    only = "the lines that have this in them, or those of one step, like `revocations`; keeps nothing"
+    arguments.add_argument("--only", default="", metavar="TEXT", help=only)
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="FOLDER", help="where it is kept")
     arguments.add_argument(
         "--growth", action="store_true", help="instead: how cost grows; up to half an hour, and 20 GB of disk"
@@ -64,13 +65,19 @@ def main() -> int:
 
 
 def measure(where: Place, scale: Scale, only: str) -> tuple[list[Result], Failed]:
-    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn."""
+    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn.
+
+    Where `only` is the name of a step, its lines alone, and nothing is prepared for others.
+    """
     results, failed = list[Result](), Failed()
-    for name, step in steps(where, scale).items():
+    every = steps(where, scale)
+    for name, step in every.items():
+        if only in every and only != name:
+            continue
         with failed.noted(name):
             for contest in step():
                 line_of = f"{contest.what}, against {contest.against}"
-                if only in line_of:
+                if only in line_of or only == name:
                     with failed.noted(line_of):
                         results.append(compare(contest, scale.rounds))
                         print(line(results[-1]), flush=True)
