@@ -46,7 +46,7 @@ def decisions(seed: int) -> str:
 
 def pairs(seed: int) -> str:
     """A hundred thousand pairs of reads on stores that differ in what the reader may not see."""
-    return script("noninterference.py", "100000", "--seed", str(seed))
+    return script("pair_runs.py", "100000", "--seed", str(seed))
 
 
 def api(_: int) -> str:
