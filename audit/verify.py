@@ -36,7 +36,7 @@ class Verdict:
     """`size` entries under `root` (32 bytes, recomputed; empty where an entry is missing), and every problem in order.
 
     `signed` is the size of the newest checkpoint that a trusted key, `by`, signed; `is_key_given` says whether that key
-    came from the verifier, or only from the ledger itself.
+    came from the verifier, or only from the ledger itself. `origin` is the ledger's name, as it says itself.
     """
 
     size: int
@@ -47,6 +47,12 @@ class Verdict:
     signed: int = 0
     by: str = ""
     is_key_given: bool = False
+    origin: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was changed and nothing is missing."""
+        return self.integrity and self.completeness
 
 
 def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None) -> Verdict:
@@ -165,4 +171,5 @@ def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Ver
     integrity, completeness = not (changed or joined.gone), not (missing or joined.gone)
     by = "" if vouching.by is None else str(vouching.by)
     root = joined.root or b""
-    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given)
+    origin = joined.tree.origin
+    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given, origin)

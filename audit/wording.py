@@ -94,6 +94,18 @@ def cut(text: bytes) -> tuple[Pieces, Pieces]:
     return (text[:at], text[at + AT : read], text[read + READ :]), (moment, name)
 
 
+def template_of(pieces: Pieces) -> Mapping[str, Any] | None:
+    """What every text of these pieces says, but for marks; None where time, read and count are not what they seem."""
+    marked = (AT_MARK, READ_MARK) if len(pieces) == 3 else (AT_MARK, ROWS_MARK, READ_MARK)
+    doc = _parsed(filled(pieces, marked))
+    if doc is None or (doc.get("at"), doc.get("read")) != (AT_MARK.decode(), READ_MARK.decode()):
+        return None
+    details = doc.get("details")
+    counted = details.get("rows") if isinstance(details, dict) else None
+    is_placed = len(pieces) == 3 or counted == ROWS_MARK.decode().strip('"')
+    return doc if is_placed and isinstance(details, dict) else None
+
+
 def _cut_document(text: bytes, values: Pieces) -> Pieces:
     """The pieces of a document, cut where it has the values: time, read, rows; none where they are not so in it."""
     spots, at = [text.find(b'"at": "' + values[0]) + 7, text.find(b'"read": "' + values[1]) + 9], 0

@@ -49,6 +49,7 @@ who     = research.ml, train_ai_system, user.unique_id, read, trained, pseudonym
 keys    = research.ml, train_ai_system, user.behavior.keystrokes, read, trained, coarse, allow
 reviews_never = *, train_ai_system, user.workplace.performance, read, -, hidden, deny
 trail   = security, oversight, remit.audit, read, -, clear, allow
+erases  = privacy, oversight, remit.audit, administer, -, clear, allow
 alerts  = security, oversight, remit.alerts, read, -, clear, allow
 sees    = on_call, oversight, remit.alerts, read, -, clear, allow
 acts    = on_call, oversight, remit.alerts, respond, -, clear, allow

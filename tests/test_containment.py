@@ -1,6 +1,7 @@
 """From an alert to what is closed, and that it stays so."""
 
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -194,19 +195,28 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert history[-1]["by"] == "remit"
     (pause,) = own.call("GET", "/v1/pauses", "olga").json()["items"]
     assert post(own, f"/v1/pauses/{pause['id']}:lift").json()["code"] == "hold_check"
+    refused = post(own, f"/v1/alerts/{alert['id']}:resolve").json()
+    assert refused["code"] == "hold_check"
+    named = re.search(f"remit alerts accept {alert['id']} --open (sha256:[0-9a-f]+)", refused["help"])
+    assert named
+    accepting = f"/v1/alerts/{alert['id']}:accept"
+    assert post(own, accepting, "oda", digest="sha256:0").json()["code"] == "changed"
+    assert post(own, accepting, "eve", digest=named[1]).json()["code"] == "no_rule"
+    assert done(own, accepting, digest=named[1])["by"] == ["olga"]
     assert post(own, f"/v1/alerts/{alert['id']}:resolve").json()["code"] == "hold_check"
     (own.folder / "policies.conf").write_text(POLICIES)
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    assert post(own, accepting, "oda", digest=named[1]).json()["code"] == "bad_request"
     assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
     for who in ("olga", "oda"):
         done(own, f"/v1/pauses/{pause['id']}:lift", who)
     assert own.call("GET", "/v1/pauses", "olga").json()["items"] == []
 
 
-def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: Service) -> None:
+def test_what_was_contained_outlives_a_kill_and_no_start_lets_in_a_bundle_that_opens_it(own: Service) -> None:
     alert = excess(own)
-    done(own, f"/v1/alerts/{alert['id']}:resolve")
-    own.stop()
+    done(own, f"/v1/alerts/{alert['id']}:contain")
+    own.stop(signal.SIGKILL)
     widened(own)
     own.start(wait=False)
     assert own.process.wait(timeout=240) == 1
@@ -215,3 +225,7 @@ def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: 
     own.start()
     assert own.entries(kind="policy.refused")
     assert alert_of(own, code="hold_would_open")["dataset"] == "events"
+    assert alert_of(own, id=alert["id"])["state"] == "contained"
+    assert len(own.entries(kind="alert.contained")) == len(own.entries(kind="pause.set")) == 1
+    refused = own.read(grant=alert["grant"])
+    assert (refused.status_code, refused.json()["code"]) == (423, "paused")

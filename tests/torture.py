@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api] [alerts] [mutations] [syscalls] [kills]
+python tests/torture.py [decisions] [pairs] [api] [alerts] [containing] [mutations] [syscalls] [kills]
 """
 
 import argparse
@@ -18,7 +18,7 @@ import checkpoint_faults
 import faulting
 from checkpoint_faults import signing
 from faulting import Fault, Trial, calls_of_a_read
-from killed import outlived
+from killed import contained, outlived
 from service import serving
 
 from audit.postgres import GATEWAY, Embedded
@@ -46,7 +46,7 @@ def decisions(seed: int) -> str:
 
 def pairs(seed: int) -> str:
     """A hundred thousand pairs of reads on stores that differ in what the reader may not see."""
-    return script("noninterference.py", "100000", "--seed", str(seed))
+    return script("pair_runs.py", "100000", "--seed", str(seed))
 
 
 def api(_: int) -> str:
@@ -61,6 +61,13 @@ def alerts(seed: int) -> str:
     with _folder() as place, Embedded.open(place / "home") as server:
         migrate(server.url("owner"), GATEWAY)
         return str(outlived(server.url("gateway"), place, kills=KILLS, seed=seed))
+
+
+def containing(seed: int) -> str:
+    """A hundred gateways killed while they contain alerts."""
+    with _folder() as place, Embedded.open(place / "home") as server:
+        migrate(server.url("owner"), GATEWAY)
+        return contained(server.url("gateway"), kills=KILLS // 10, seed=seed, alerts=KILLS // 2)
 
 
 def mutations(seed: int) -> str:
@@ -106,6 +113,7 @@ PARTS: Mapping[str, Callable[[int], str]] = {
     "pairs": pairs,
     "api": api,
     "alerts": alerts,
+    "containing": containing,
     "mutations": mutations,
     "syscalls": syscalls,
     "kills": kills,
