@@ -24,8 +24,8 @@ format: $(READY)
 
 # A million random decisions beside stock Casbin and a reference, 100,000 pairs of reads on stores that differ out of
 # sight, Schemathesis at length, a thousand gateways killed while they alert and a hundred while they contain, 10,000
-# changes to ledgers, every system call of a read and of a checkpoint made to fail; about an hour and a half. The results
-# go to benchmarks/torture.md. ARGS=mutations runs one part.
+# changes to ledgers, every system call of a read and of a checkpoint made to fail, 1,000 kills under load; about two
+# hours. The results go to benchmarks/torture.md. ARGS=mutations runs one part.
 torture: $(READY)
 	$(BIN)/python tests/torture.py $(ARGS)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from .replay import CONTROLS
+from .replay import Role
 
 MOST = 4_096
 """Wordings that are kept, of some kilobytes each."""
@@ -33,6 +33,7 @@ class Meaning:
 
     agrees: bool
     entry: Mapping[str, Any] | None
+    role: Role | None
 
     def text(self, name: str) -> str:
         """The value of this name, as text."""
@@ -69,7 +70,7 @@ class Wordings:
         meaning = _meaning(filled(pieces, marked), filled(theirs, (AT_MARK, READ_MARK, ROWS_MARK)[: len(values)]))
         is_placed = (meaning.text("at"), meaning.text("read")) == (AT_MARK.decode(), READ_MARK.decode())
         # What changes what is in force is rare, and says more than can be marked.
-        if meaning.agrees and is_placed and meaning.text("kind") not in CONTROLS:
+        if meaning.agrees and is_placed and meaning.role is not None and meaning.role.changes is None:
             if len(self.known) >= MOST:
                 self.known.clear()
             self.known[pieces] = theirs, meaning
@@ -131,7 +132,7 @@ def _meaning(canonical: bytes, document: bytes) -> Meaning:
     agrees = hashed is not None and hashed == searched
     if agrees and (_is_ambiguous(document) or _is_ambiguous(canonical)):
         agrees = _same(hashed, searched)
-    return Meaning(agrees, hashed)
+    return Meaning(agrees, hashed, None if hashed is None else Role.of(hashed))
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
-"""Leaves nothing beneath NULLs: a store may keep anything in their slots, and a format may send it.
+"""Leaves nothing beneath NULLs nor behind the last row: a store may keep anything there, and a format may send it.
 
 DuckDB fills the slot of a NULL with what its vector held before, which may be another row's value that the reader must
-not see, or a pointer of this process. Arrow sends such bytes as they are.
+not see, or a pointer of this process. So it is with the bits that are left of a bitmap's last byte. Arrow sends all
+of them as they are.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 
 def blanked(column: pa.Array) -> pa.Array:
-    """The same values, with zeros in every slot that is NULL, also in nested ones."""
+    """The same values, with zeros in every slot that is NULL and in bits of no row, also in nested ones."""
     if isinstance(column, pa.ExtensionArray):
         return pa.ExtensionArray.from_storage(column.type, blanked(column.storage))
     for fits, make in _NESTED:
@@ -20,27 +21,58 @@ def blanked(column: pa.Array) -> pa.Array:
             return make(column)
     if pa.types.is_nested(column.type):
         return pa.array(column.to_pylist(), column.type)
-    if column.null_count == 0 or not _has_slots(column.type):
+    if pa.types.is_boolean(column.type):
+        return _boolean(column)
+    if column.null_count == 0 or pa.types.is_null(column.type):
         return column
-    return _zeroed(column)
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(blanked(column.indices), column.dictionary, ordered=column.type.ordered)
+    return _zeroed(column) if _has_slots(column.type) else _cleanly_marked(column)
 
 
 def _has_slots(type_: pa.DataType) -> bool:
     """Whether each value has a slot of its own; a text that is NULL has no bytes at all."""
     try:
-        return bool(type_.bit_width) and not pa.types.is_dictionary(type_)
+        return bool(type_.bit_width)
     except ValueError:
         return False
 
 
 def _zeroed(column: pa.Array) -> pa.Array:
     column = pa.concat_arrays([column])  # its buffers start with it
-    validity, slots = column.buffers()
+    _, slots = column.buffers()
     width = (column.type.bit_width + 7) // 8
     zero = pa.Array.from_buffers(column.type, 1, [None, pa.py_buffer(bytes(width))])[0]
     whole = pa.Array.from_buffers(column.type, len(column), [None, slots])
     clean = pc.if_else(column.is_valid(), whole, zero)
-    return pa.Array.from_buffers(column.type, len(column), [validity, clean.buffers()[1]], column.null_count)
+    return pa.Array.from_buffers(column.type, len(column), [_validity(column), clean.buffers()[1]], column.null_count)
+
+
+def _boolean(column: pa.Array) -> pa.Array:
+    values = _bits(pc.fill_null(column, False))
+    return pa.Array.from_buffers(column.type, len(column), [_validity(column), values], column.null_count)
+
+
+def _cleanly_marked(column: pa.Array) -> pa.Array:
+    """The same buffers, but for the one that says which values are NULL."""
+    _, *data = column.buffers()
+    return pa.Array.from_buffers(
+        column.type, len(column), [_validity(column, column.offset), *data], column.null_count, column.offset
+    )
+
+
+def _validity(column: pa.Array, offset: int = 0) -> pa.Buffer | None:
+    return _bits(column.is_valid(), offset) if column.null_count else None
+
+
+def _bits(flags: pa.BooleanArray, offset: int = 0) -> pa.Buffer:
+    """A bitmap of these behind `offset` bits, and zeros up to the end of its last byte."""
+    every = np.concatenate([np.zeros(offset, bool), flags.to_numpy(zero_copy_only=False)])
+    return pa.py_buffer(np.packbits(every, bitorder="little"))
+
+
+def _nulls(column: pa.Array) -> pa.BooleanArray:
+    return pa.Array.from_buffers(pa.bool_(), len(column), [None, _bits(column.is_null())])
 
 
 def _struct(column: pa.Array) -> pa.Array:
@@ -48,14 +80,14 @@ def _struct(column: pa.Array) -> pa.Array:
         return column
     # `flatten` makes children NULL where their struct is
     children = [blanked(child) for child in column.flatten()]
-    return pa.StructArray.from_arrays(children, fields=list(column.type), mask=column.is_null())
+    return pa.StructArray.from_arrays(children, fields=list(column.type), mask=_nulls(column))
 
 
 def _list(column: pa.Array) -> pa.Array:
     # `flatten` gives the values of lists that are not NULL only, in the order of the lists
     lengths = pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32())
     ends = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-    return pa.ListArray.from_arrays(ends, blanked(column.flatten()), type=column.type, mask=column.is_null())
+    return pa.ListArray.from_arrays(ends, blanked(column.flatten()), type=column.type, mask=_nulls(column))
 
 
 def _fixed_list(column: pa.Array) -> pa.Array:
@@ -64,7 +96,7 @@ def _fixed_list(column: pa.Array) -> pa.Array:
     places = pa.array(np.cumsum(is_there) - 1, mask=~is_there)
     # `flatten` leaves out what a NULL list has, and `take` gives it new and empty slots
     values = blanked(column.flatten().take(places))
-    return pa.FixedSizeListArray.from_arrays(values, type=column.type, mask=column.is_null())
+    return pa.FixedSizeListArray.from_arrays(values, type=column.type, mask=_nulls(column))
 
 
 def _map(column: pa.Array) -> pa.Array:

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from policy.values import Column, ColumnType
 
+from .sql_types import sql_type
 from .store_columns import StoreColumn
 
 SIGNED = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
@@ -41,7 +42,7 @@ def coarse(column: Column, stored: StoreColumn) -> exp.Expression | None:
             made = exp.Anonymous(this="try", expressions=[start])
         case _:
             return None
-    return None if made is None else exp.TryCast(this=made, to=_type(stored.sql))
+    return None if made is None else exp.TryCast(this=made, to=sql_type(stored.sql))
 
 
 def _whole(value: exp.Expression, width: int, sql: str) -> exp.Expression:
@@ -50,7 +51,7 @@ def _whole(value: exp.Expression, width: int, sql: str) -> exp.Expression:
         return exp.Sub(this=value, expression=_paren(exp.Mod(this=value.copy(), expression=_number(width))))
     least = -(2 ** (bits - 1))
     return _binned(
-        exp.Cast(this=value, to=_type("BIGINT")), _number(width), _number(least), _number(-(-least // width) * width)
+        exp.Cast(this=value, to=sql_type("BIGINT")), _number(width), _number(least), _number(-(-least // width) * width)
     )
 
 
@@ -64,7 +65,7 @@ def _decimal(value: exp.Expression, width: Decimal, sql: str) -> exp.Expression 
         if width > most or width != round(width, scale):
             return None
         first = (-most / width).to_integral_value(ROUND_CEILING) * width
-        return _binned(value, *(exp.Cast(this=_number(one), to=_type(sql)) for one in (width, -most, first)))
+        return _binned(value, *(exp.Cast(this=_number(one), to=sql_type(sql)) for one in (width, -most, first)))
 
 
 def _binned(
@@ -79,9 +80,9 @@ def _binned(
 
 
 def _floored(value: exp.Expression, width: float) -> exp.Expression:
-    step = exp.Cast(this=exp.Literal.number(repr(float(width))), to=_type("DOUBLE"))
+    step = exp.Cast(this=exp.Literal.number(repr(float(width))), to=sql_type("DOUBLE"))
     bins = exp.Anonymous(
-        this="floor", expressions=[exp.Div(this=exp.Cast(this=value, to=_type("DOUBLE")), expression=step)]
+        this="floor", expressions=[exp.Div(this=exp.Cast(this=value, to=sql_type("DOUBLE")), expression=step)]
     )
     return exp.Mul(this=bins, expression=step.copy())
 
@@ -92,7 +93,3 @@ def _number(value: int | Decimal) -> exp.Expression:
 
 def _paren(expression: exp.Expression) -> exp.Expression:
     return exp.Paren(this=expression)
-
-
-def _type(sql: str) -> exp.DataType:
-    return exp.DataType.build(sql, dialect="duckdb")

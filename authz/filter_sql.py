@@ -32,6 +32,7 @@ from policy.rows import (
 from policy.values import ColumnType
 
 from .filter_numbers import DECIMAL_DIGITS, Number, halves, rounded
+from .sql_types import sql_type
 
 _SIGNS: Mapping[Operator, type[exp.Binary]] = {
     Operator.EQUAL: exp.EQ,
@@ -80,7 +81,7 @@ def placeholder(parameter: Parameter, parameters: list[Parameter]) -> exp.Expres
     number = exp.Parameter(this=exp.Literal.number(len(parameters)))
     if isinstance(parameter.value, Decimal):
         scale = -int(parameter.value.as_tuple().exponent)
-        return exp.Cast(this=number, to=exp.DataType.build(f"DECIMAL({DECIMAL_DIGITS}, {scale})", dialect="duckdb"))
+        return exp.Cast(this=number, to=sql_type(f"DECIMAL({DECIMAL_DIGITS}, {scale})"))
     return number
 
 
@@ -215,7 +216,7 @@ def _with_nan(column: ColumnRef) -> exp.Expression:
     Statistics of a Parquet file leave NaN out and DuckDB believes them: where all other values are below 5 it takes
     `x < 5` for true, and would hand out the rows that are NaN.
     """
-    nan = exp.Cast(this=exp.Literal.string("NaN"), to=exp.DataType.build("double", dialect="duckdb"))
+    nan = exp.Cast(this=exp.Literal.string("NaN"), to=sql_type("DOUBLE"))
     is_nan = exp.If(this=exp.IsNan(this=_column(column)), true=nan)
     return exp.Case(ifs=[is_nan], default=_column(column))
 
@@ -231,7 +232,7 @@ def _beside_nan(column: ColumnRef, plain: exp.Expression) -> exp.Expression:
 
 def _in_microseconds(column: ColumnRef) -> exp.Expression:
     """From any other unit or zone; the way to nanoseconds could overflow, this one cannot."""
-    return exp.Cast(this=_column(column), to=exp.DataType.build("timestamp", dialect="duckdb"))
+    return exp.Cast(this=_column(column), to=sql_type("TIMESTAMP"))
 
 
 _Halves = tuple[exp.Expression, exp.Expression]

@@ -15,7 +15,8 @@ from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
 from .permit import Permit
-from .select import Given, Statement, count, select
+from .select import Given, Statement, count
+from .statements import Statements
 from .store_columns import Columns
 from .stores import Rows
 from .treatments import Pseudonyms
@@ -91,11 +92,12 @@ class Reader:
     def __init__(self, *, catalog_folder: Path, keys: Keys) -> None:
         self._doors = Doors(catalog_folder)
         self._keys = keys
+        self._statements = Statements()
 
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
         """The read of a permit, which starts when its first rows are read. Raises `StoreFailed`."""
         plan = permit.plan
-        rows, files, statement = self._run(plan, select)
+        rows, files, statement = self._run(plan, self._statements.of)
         key = self._keys.of_grant(plan.grant.id)
         pseudonyms = {
             column.name: Pseudonyms(key, column.data_class)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
+from policy.ask import column_types
 from policy.decision import Allow
-from policy.values import Treatment
+from policy.rows import Filter, typed
+from policy.values import Dataset, Treatment
 
 from .coarse import coarse
 from .errors import StoreFailed
@@ -53,12 +55,21 @@ class Statement:
     subject: int
 
 
-def select(plan: Allow, columns: Columns) -> Statement:
-    """The statement for a plan on a store that has `columns`.
+Filters = tuple[Filter, ...]
+"""What the rows of a plan have to pass, each part with its types."""
 
-    Raises `StoreFailed` where the store has not, or not any more, every column that the catalog declares.
+
+def filters_of(plan: Allow) -> Filters:
+    """The scope's filter and the read's, those of them that there are."""
+    types = column_types(plan.dataset)
+    return tuple(typed(one, types) for one in (plan.scope_rows, plan.asked_rows) if one is not None)
+
+
+def select(plan: Allow, filters: Filters, columns: Columns) -> Statement:
+    """The statement for a plan with `filters_of` it, but for its limit, on a store that has `columns`.
+
+    Raises `StoreFailed` where a subject or pseudonym is to be made of what names nobody.
     """
-    _refuse_changed(plan, columns)
     subject = plan.dataset.subject
     refuse_unnameable(subject, columns[subject].arrow)
     given: list[Given] = []
@@ -80,36 +91,39 @@ def select(plan: Allow, columns: Columns) -> Statement:
     parameters: list[Parameter] = []
     if whose is None:
         whose = len(shown)
-        shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True))
+        shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True, copy=False))
     # Nothing is copied on the way: a copy of a filter costs more than to make it.
-    query = exp.select(*shown, copy=False).from_(_kept(plan, parameters), copy=False)
-    if plan.limit is not None:
-        query = query.limit(plan.limit, copy=False)
-    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, tuple(given), whose)
+    query = exp.select(*shown, copy=False).from_(_kept(filters, plan.dataset, parameters), copy=False)
+    return _statement(query, parameters, tuple(given), whose)
 
 
 def count(plan: Allow, columns: Columns) -> Statement:
     """The statement that counts the rows of a plan and whose they are: one row, `rows` and `subjects`."""
-    _refuse_changed(plan, columns)
+    refuse_changed(plan, columns)
     parameters: list[Parameter] = []
     subject = exp.column(plan.dataset.subject, quoted=True)
     rows = exp.alias_(exp.Count(this=exp.Star()), "rows")
     subjects = exp.alias_(exp.Count(this=exp.Distinct(expressions=[subject])), "subjects")
-    query = exp.select(rows, subjects).from_(_kept(plan, parameters))
-    return Statement(query.sql("duckdb"), bound_row(parameters) if parameters else None, (), subject=1)
+    query = exp.select(rows, subjects).from_(_kept(filters_of(plan), plan.dataset, parameters))
+    return _statement(query, parameters, (), 1)
 
 
-def _kept(plan: Allow, parameters: list[Parameter]) -> exp.Expression:
+def _statement(query: exp.Select, parameters: list[Parameter], given: tuple[Given, ...], subject: int) -> Statement:
+    sql = query.sql("duckdb", copy=False)
+    return Statement(sql, bound_row(parameters) if parameters else None, given, subject)
+
+
+def _kept(filters: Filters, dataset: Dataset, parameters: list[Parameter]) -> exp.Expression:
     """The rows that may leave. Inside of their own query, for outside `"x"` may mean the coarse `x`."""
-    types = {name: column.type for name, column in plan.dataset.columns.items()}
-    rows = exp.select("*").from_(TABLE)
-    for filter in (plan.scope_rows, plan.asked_rows):
-        if filter is not None:
-            rows = rows.where(where(filter, types, parameters), copy=False)
+    types = column_types(dataset)
+    rows = exp.select(exp.Star(), copy=False).from_(exp.Table(this=exp.to_identifier(TABLE)), copy=False)
+    for filter in filters:
+        rows = rows.where(where(filter, types, parameters), copy=False)
     return rows.subquery("kept", copy=False)
 
 
-def _refuse_changed(plan: Allow, columns: Columns) -> None:
+def refuse_changed(plan: Allow, columns: Columns) -> None:
+    """Raises `StoreFailed` where the store has not, or not any more, every column that the catalog declares."""
     for name, column in plan.dataset.columns.items():
         if name not in columns:
             raise StoreFailed(f"the store has no column `{name}` any more, or not in every file")

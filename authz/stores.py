@@ -9,7 +9,7 @@ What always holds:
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -148,15 +148,10 @@ class Door:
         try:
             self._root = duckdb.connect(":memory:")
             self.looks = _locked(self._root, files, known or {})
+            self.columns = _common(self.looks.values())
         except FAULTS as fault:
             self.close()
             raise failed(fault) from None
-
-    @property
-    def columns(self) -> Columns:
-        """The columns that every file has and that are of one type in all of them."""
-        first, *others = self.looks.values()
-        return {name: column for name, column in first.items() if all(other.get(name) == column for other in others)}
 
     def run(self, sql: str, parameters: pa.RecordBatch | None = None) -> Rows:
         """One statement that we built, with at most one row of bound values. Raises `StoreFailed`."""
@@ -232,6 +227,12 @@ def _locked(
     view = exp.Create(this=exp.to_table(TABLE), kind="VIEW", expression=_every_row(files))
     root.execute(view.sql("duckdb"))
     return looks
+
+
+def _common(looks: Iterable[Columns]) -> Columns:
+    """The columns that every file has and that are of one type in all of them."""
+    first, *others = looks
+    return {name: column for name, column in first.items() if all(other.get(name) == column for other in others)}
 
 
 def _columns(root: duckdb.DuckDBPyConnection, file: File) -> Columns:

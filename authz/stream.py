@@ -69,6 +69,11 @@ class GovernedStream:
         """The answer's columns, in the order that was asked for."""
         return self._rows.schema
 
+    @property
+    def is_under_its_epoch(self) -> bool:
+        """Whether nothing that is in force has changed since it was last asked; where it has, `confirm` looks again."""
+        return not self._is_closed and self._control.state.epoch == self.permit.recorded.epoch
+
     def next_batch(self) -> pa.RecordBatch | None:
         """The next rows that may leave; None at the clean end.
 

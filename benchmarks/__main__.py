@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,12 +35,29 @@ from .questions import Asked
 from .report import line, rewrite_growth, write
 from .scale import FULL, TINY, Scale
 
+SCANS = ("governed scan, ", "governed scan through HTTP")
+SUBJECTS = ("governed scan with its subjects accounted for",)
+SMALL_READS = ("small audited reads",)
+LINES: Mapping[str, Sequence[str]] = {
+    "decisions": ("decision at ",),
+    "appends": ("durable appends, ", "appends with hashing"),
+    "checkpoints": ("durable appends with checkpoints",),
+    "scans and small reads": (*SCANS, *SUBJECTS, *SMALL_READS),
+    "revocations": ("revocation to the ",),
+    "pages": ("an excess delivered",),
+    "verify": ("verify integrity",),
+    "proofs": ("a proof at ",),
+    "hold checks": ("the hold checks of ",),
+}
+"""How the lines of each step begin: what nobody asked for is not prepared."""
+
 
 def main() -> int:
     """Measures everything; 1 where something could not be measured. A goal that was missed is a line, and no fault."""
     arguments = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     arguments.add_argument("--tiny", action="store_true", help="a few seconds for each line; the numbers mean nothing")
-    arguments.add_argument("--only", default="", metavar="TEXT", help="the lines that have this in them; keeps nothing")
+    only = "the lines that have this in them, or those of one step, like `revocations`; keeps nothing"
+    arguments.add_argument("--only", default="", metavar="TEXT", help=only)
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="FOLDER", help="where it is kept")
     arguments.add_argument(
         "--growth", action="store_true", help="instead: how cost grows; up to half an hour, and 20 GB of disk"
@@ -64,13 +81,18 @@ def main() -> int:
 
 
 def measure(where: Place, scale: Scale, only: str) -> tuple[list[Result], Failed]:
-    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn."""
+    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn.
+
+    Where `only` is the name of a step, its lines alone, and nothing is prepared for others.
+    """
     results, failed = list[Result](), Failed()
-    for name, step in steps(where, scale).items():
+    for name, step in steps(where, scale, only).items():
+        if not is_asked(only, LINES[name]):
+            continue
         with failed.noted(name):
             for contest in step():
                 line_of = f"{contest.what}, against {contest.against}"
-                if only in line_of:
+                if only in line_of or only == name:
                     with failed.noted(line_of):
                         results.append(compare(contest, scale.rounds))
                         print(line(results[-1]), flush=True)
@@ -96,15 +118,29 @@ def measure_growth(where: Place, extent: growth.Extent, scale: Scale, out: Path,
     return failed
 
 
-def steps(where: Place, scale: Scale) -> Mapping[str, Callable[[], Iterator[Contest]]]:
+def is_asked(only: str, lines: Sequence[str]) -> bool:
+    """Whether one of these lines may be meant: by its step's name, or by its text.
+
+    Text that is of no line's beginning may be of any line's opponent.
+    """
+    if only in LINES:
+        return any(line in LINES[only] for line in lines)
+    known = any(only in line or line in only for each in LINES.values() for line in each)
+    return not only or not known or any(only in line or line in only for line in lines)
+
+
+def steps(where: Place, scale: Scale, only: str = "") -> Mapping[str, Callable[[], Iterator[Contest]]]:
     """All of them, in the order of the design's table; each prepares what it needs, and lets go of it."""
 
     def with_a_gateway() -> Iterator[Contest]:
         with gateway(where, "gateway", scale) as service:
-            yield from scans.contests(where, service, scale)
-            with gateway_here(where, service, "subjects") as parts:
-                yield from subjects.contests(parts, scale)
-            yield from small_reads.contests(where, service, scale)
+            if is_asked(only, SCANS):
+                yield from scans.contests(where, service, scale)
+            if is_asked(only, SUBJECTS):
+                with gateway_here(where, service, "subjects") as parts:
+                    yield from subjects.contests(parts, scale)
+            if is_asked(only, SMALL_READS):
+                yield from small_reads.contests(where, service, scale)
 
     return {
         "decisions": partial(decisions.contests, scale),

@@ -23,6 +23,7 @@ from . import (
     reads,
     reports,
     requests,
+    subjects,
     trail,
     verdicts,
     whoami,
@@ -63,6 +64,7 @@ def make_app(parts: Parts) -> FastAPI:
         alerts,
         accepting,
         pauses,
+        subjects,
         operations,
         whoami,
     ):

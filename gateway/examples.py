@@ -61,6 +61,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "why": "the owner declared this audience"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
+    "POST /v1/subjects:erase": {"data_class": "user.unique_id", "name": "e-17", "why": "asked for, case 2026-44"},
 }
 
 GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, "subjects_used": 0, **SCOPE}

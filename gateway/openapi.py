@@ -25,6 +25,7 @@ from .proofs import Consistency, Keys
 from .reads import CheckAnswer
 from .reports import Exposure
 from .shapes import AlertDetail, AlertPage, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+from .subjects import Erased
 from .verdicts import Told
 from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
@@ -106,6 +107,7 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/pauses": Call(RULED, PausePage),
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
     "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found", "hold_check", "second_person"), PauseShape),
+    "POST /v1/subjects:erase": Call((*RULED, "not_found"), Erased),
     "POST /v1/policy:reload": Call((*RULED, "hold_check"), Reloaded),
     "POST /v1/policy:accept": Call((*RULED, "second_person"), Accepted),
     "GET /v1/whoami": Call(answer=WhoamiView, headers=("Cache-Control",)),

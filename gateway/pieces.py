@@ -10,19 +10,19 @@ class Piece:
     """Stands where `bytes` would, between an encoder and a connection that knows it; `bytes` of it copies."""
 
     def __init__(self, parts: Sequence[memoryview]) -> None:
-        self._parts = parts
+        self.parts = parts
         self._size = sum(part.nbytes for part in parts)
 
     def __len__(self) -> int:
         return self._size
 
     def __bytes__(self) -> bytes:
-        return b"".join(self._parts)
+        return b"".join(self.parts)
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         """The parts to write, in their order."""
         small = bytearray()
-        for part in self._parts:
+        for part in self.parts:
             if part.nbytes < SMALL:
                 small += part
                 continue
@@ -35,3 +35,10 @@ class Piece:
 
 
 Body = bytes | Piece
+
+
+def together(bodies: Sequence[Body]) -> Body:
+    """All of them as one."""
+    if len(bodies) == 1:
+        return bodies[0]
+    return Piece([part for body in bodies for part in (body.parts if isinstance(body, Piece) else (memoryview(body),))])

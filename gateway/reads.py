@@ -143,7 +143,7 @@ def _read(parts: Parts, request: ReadRequest, who: Principal, encoder: type[Enco
 
 
 def _opened(parts: Parts, permit: Permit, encoder: type[Encoder]) -> Response:
-    """Open the stream and take its first batch, so that a store that fails is still told as a problem."""
+    """Open the stream and make what leaves first, so that a store that fails is still told as a problem."""
     try:
         stream = parts.stream(permit)
     except BaseException as fault:
@@ -151,8 +151,7 @@ def _opened(parts: Parts, permit: Permit, encoder: type[Encoder]) -> Response:
         raise _told(fault, permit) from fault
     try:
         encoding = encoder(stream.schema)
-        first = stream.next_batch()
-        return GovernedResponse(stream, first, encoding, _headers(parts, stream), parts.metrics)
+        return GovernedResponse(stream, encoding, _headers(parts, stream), parts.metrics)
     except BaseException as fault:
         stream.interrupt(_ended_by(fault))
         raise _told(fault, permit) from fault

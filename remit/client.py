@@ -15,6 +15,7 @@ from .errors import GatewayFault, Misuse
 from .granted import Granted
 from .requests import Requests
 from .rows import RowReader
+from .subjects import Subjects
 
 T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
@@ -70,6 +71,7 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.requests = Requests(connection)
+        self.subjects = Subjects(connection)
         """Scopes that are asked for, and what is decided on them."""
         self.granted = Granted(connection)
         """What became of grants, and what they were used for."""

@@ -51,6 +51,34 @@ def test_clearing_takes_what_is_hidden_and_nothing_else(array: pa.Array) -> None
     assert pa.types.is_timestamp(array.type) or blanked(array).to_pylist() == array.to_pylist()
 
 
+BEHIND = pa.py_buffer(b"\x05"), pa.py_buffer(b"\xfd")
+
+
+def with_bits(bitmap: pa.Buffer, type_: pa.DataType) -> pa.Array:
+    """Three values of which the second is NULL, or is false; the other bits of the byte are of no row."""
+    if pa.types.is_boolean(type_):
+        return pa.Array.from_buffers(type_, 3, [None, bitmap])
+    whole = pa.array(["a", "", "b"], type_) if type_ == pa.string() else pa.array([1, 0, 3], type_)
+    return pa.Array.from_buffers(type_, 3, [bitmap, *whole.buffers()[1:]])
+
+
+@pytest.mark.parametrize("type_", [pa.bool_(), pa.int32(), pa.string()], ids=str)
+@pytest.mark.parametrize("nest", [None, "list", "struct"])
+def test_bits_behind_the_last_row_tell_nothing(type_: pa.DataType, nest: str | None) -> None:
+    def made(bitmap: pa.Buffer) -> pa.Array:
+        array = with_bits(bitmap, type_)
+        if nest == "list":
+            return pa.ListArray.from_arrays([0, 1, 1, 3], array, mask=with_bits(bitmap, pa.bool_()))
+        return array if nest is None else pa.StructArray.from_arrays([array], ["a"], mask=with_bits(bitmap, pa.bool_()))
+
+    one, other = map(made, BEHIND)
+    assert one.equals(other)
+    if nest is None:
+        assert stream(one) != stream(other)
+    assert stream(blanked(one)) == stream(blanked(other))
+    assert blanked(one).equals(one)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import growth
+from benchmarks.__main__ import LINES as STEPS
+from benchmarks.__main__ import is_asked
 from benchmarks.failed import Failed
 from benchmarks.growth import Curve
 from benchmarks.picture import draw
 from benchmarks.report import rewrite_growth, write
 
 ROOT = Path(__file__).parents[1]
-LINES = 21
+LINES = 22
+BEGINNINGS = [line for lines in STEPS.values() for line in lines]
 FACTS = {"measured": "2026-11-21 08:00 UTC", "load before": "0.1", "load after": "0.2"}
 
 
@@ -35,6 +38,19 @@ def test_how_cost_grows_can_be_measured_kept_and_drawn(tmp_path: Path) -> None:
     assert all(curve["panel"] in page for curve in told["curves"])
     assert all(each["question"] in page for each in told["questions"])
     assert all(curve["panel"] in (tmp_path / "growth.svg").read_text() for curve in told["curves"])
+
+
+def test_nothing_is_prepared_that_was_not_asked_for() -> None:
+    asked = {
+        "": set(STEPS),
+        "governed scan through HTTP": {"scans and small reads"},
+        "small audited": {"scans and small reads"},
+        "verify": {"verify"},
+        "durable appends, 64": {"appends"},
+        "sha256": set(STEPS),
+    }
+    for only, steps in asked.items():
+        assert {step for step, lines in STEPS.items() if is_asked(only, lines)} == steps, only
 
 
 def test_a_step_that_fails_is_told_and_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
@@ -81,5 +97,6 @@ def test_every_line_of_the_benchmarks_can_be_measured(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     results = json.loads((tmp_path / "results.json").read_text())["results"]
     assert len(results) == LINES
+    assert all(any(each["what"].startswith(begin) for begin in BEGINNINGS) for each in results)
     assert all(each["seconds"] or each["missing"] for each in results)
     assert all(each["what"] in (tmp_path / "results.md").read_text() for each in results)

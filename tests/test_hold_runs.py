@@ -33,6 +33,7 @@ from authz.holds import Holds
 from authz.measures import Measure
 from authz.pauses import PauseStore
 from authz.permit import Permitted
+from authz.records import Records
 from policy.bundle import Bundle
 from policy.scopes import scope_from_json
 from policy.values import Pause, Principal
@@ -121,7 +122,8 @@ class Gateway:
             "justification": "a test",
             "datasets": {"events": {"columns": list(columns)}},
         }
-        return self.grants.add(scope_from_json(scope), by=OLGA, at=now(), under=self.under).id
+        declared, records = scope_from_json(scope), Records(bytes(32))
+        return self.grants.add(declared, by=OLGA, at=now(), under=self.under, records=records).id
 
     def contain(self, alert: Alert, measure: Measure = EVENTS) -> Alert:
         assert self.containment.contain(alert, measure, by=OLGA, why="a test", under=self.under)

@@ -1,11 +1,17 @@
 """What a reader may not see changes nothing that they get: neither values, nor order, nor a byte between them."""
 
+import tempfile
+from pathlib import Path
+
 import noninterference
+import noninterference_app
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import NUMBERS, made_database
 from reading import Shelf
 
+from audit.postgres import Embedded
 from authz.blanks import blanked
 
 VALUES = [
@@ -21,9 +27,21 @@ VALUES = [
 ]
 
 
-def test_a_thousand_pairs_of_reads_on_stores_that_differ_out_of_sight_are_alike_byte_for_byte() -> None:
-    outcome = noninterference.compare(1000, seed=7)
+def test_a_thousand_pairs_of_reads_through_the_application_are_alike_byte_for_byte(
+    server: Embedded, folder: Path
+) -> None:
+    one, other = f"test_{next(NUMBERS)}", f"test_{next(NUMBERS)}"
+    place = Path(tempfile.mkdtemp(dir=folder))
+    with made_database(server, one) as first, made_database(server, other) as second:
+        outcome = noninterference_app.compare(1000, 7, place, (first.url(), second.url()))
     assert outcome.kinds["rows"] > 250
+    assert outcome.kinds["refused"] > 50
+    assert not outcome.differences
+
+
+def test_the_same_holds_of_the_reader_alone_in_batches_of_any_size() -> None:
+    outcome = noninterference.compare(200, seed=7)
+    assert outcome.kinds["rows"] > 50
     assert not outcome.differences
 
 

@@ -38,7 +38,7 @@ ROWS = (
     "nothing",
 )
 COLUMNS = (None, ["x"], ["key_ms", "who"], ["at", "x"], ["x", "screen"], ["forgotten"], ["y"], ["x", "x"])
-PAIRS = 400
+PAIRS = 120
 
 
 @pytest.fixture(scope="module")

@@ -203,6 +203,17 @@ def test_literals_that_name_a_person_are_hashed_in_the_ledger_and_filters_not_un
     assert entry["details"]["asked_rows"].startswith("sha256:")
 
 
+def test_a_grant_that_is_added_names_nobody_in_the_ledger_and_the_administrator_sees_it_whole(service: Service) -> None:
+    rows = "who in ('e1', 'somebody') and x < 417"
+    grant = service.grant(columns=["x"], rows=rows)
+    (entry,) = service.entries(grant=grant, kind="grant.added")
+    recorded = entry["details"]["scope"]["datasets"]["events"]["rows"]
+    assert "somebody" not in str(entry)
+    assert recorded.count("hmac:") == 2
+    assert "417" in recorded
+    assert service.call("GET", f"/v1/grants/{grant}", "eve").json()["datasets"]["events"]["rows"] == rows
+
+
 def test_an_excess_on_high_data_raises_a_sev3_that_on_call_sees_and_acknowledges(service: Service) -> None:
     grant = service.grant(principal="max", columns=["x"])
     asked = service.read(who="max", grant=grant, columns=["key_ms"]).json()

@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api] [alerts] [containing] [mutations] [syscalls]
+python tests/torture.py [decisions] [pairs] [api] [alerts] [containing] [mutations] [syscalls] [kills]
 """
 
 import argparse
@@ -46,7 +46,7 @@ def decisions(seed: int) -> str:
 
 def pairs(seed: int) -> str:
     """A hundred thousand pairs of reads on stores that differ in what the reader may not see."""
-    return script("noninterference.py", "100000", "--seed", str(seed))
+    return script("pair_runs.py", "100000", "--seed", str(seed))
 
 
 def api(_: int) -> str:
@@ -87,8 +87,14 @@ def syscalls(_: int) -> str:
     return f"on the way of a read: {', '.join(reads)}; of a checkpoint: {', '.join(checkpoints)}; all held"
 
 
+def kills(seed: int) -> str:
+    """A thousand `kill -9` under load: of gateways, of their PostgreSQL's backends and its postmaster."""
+    return script("onslaught.py", str(KILLS), str(seed))
+
+
 def _each(place: Fault, made: int, hold: Callable[[Fault], None]) -> str:
     print(f"{place.name}: {made} calls", flush=True)
+    assert made, "where no call is made nothing is tried"
     for when in range(1, made + 1):
         hold(place.at(when))
     return f"{place.name} {made}"
@@ -110,6 +116,7 @@ PARTS: Mapping[str, Callable[[int], str]] = {
     "containing": containing,
     "mutations": mutations,
     "syscalls": syscalls,
+    "kills": kills,
 }
 
 
