@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 from conftest import Database
 from receivers import wait_until
 from service import Service
+
+from audit.spans import Problem
+from audit.verify import Verdict
+from remit.cli import telling
 
 VERDICT = {"size": 1, "root": "", "integrity": False, "completeness": True, "problems": 1}
 FLIPPED = "UPDATE audit_entries SET leaf = set_byte(leaf, 0, get_byte(leaf, 0) # 1) WHERE seq = 1"
@@ -67,6 +72,15 @@ def test_a_verdict_stands_where_nobody_can_be_told(own_service: Service, databas
     held = VERDICT | {"ledger": "x", "integrity": True, "first": [{"seq": 1, "what": "x"}]}
     assert own_service.call("POST", "/v1/audit/verdicts", "sam", json=held).json()["code"] == "bad_request"
     assert own_service.entries(kind="verify.failed") == []
+
+
+def test_whatever_stands_in_a_changed_ledger_can_be_told(own_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMIT_URL", own_service.url)
+    monkeypatch.setenv("REMIT_TOKEN", own_service.token("sam"))
+    problems = tuple(Problem(2**62 - n, f"\0\ud800{n}" + 1_000 * "x") for n in range(30))
+    telling.tell(Verdict(2**62, b"", problems, integrity=False, completeness=False, origin="\0" * 999))
+    (said,) = own_service.entries(kind="verify.failed")
+    assert (said["details"]["problems"], len(said["details"]["first"])) == (30, 20)
 
 
 def test_a_verdict_of_another_ledger_says_so(own_service: Service) -> None:

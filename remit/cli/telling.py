@@ -10,8 +10,8 @@ from . import options, terminal
 if TYPE_CHECKING:
     from audit.verify import Verdict
 
-MOST, LONGEST = 20, 500
-"""Problems that are told, and characters of each; the gateway takes no more."""
+MOST, LONGEST, NAME = 20, 500, 200
+"""Problems that are told, characters of each and of the ledger's name; the gateway takes no more."""
 BY_HAND = "nobody was called: tell on-call yourself"
 
 
@@ -30,13 +30,24 @@ def tell(verdict: "Verdict") -> None:
 
 
 def _told(verdict: "Verdict") -> dict[str, object]:
-    first = [{"seq": problem.seq, "what": problem.what[:LONGEST]} for problem in verdict.problems[:MOST]]
+    """As the gateway takes it, whatever stands in a ledger that somebody changed."""
+    first = [{"seq": _count(each.seq), "what": _plain(each.what, LONGEST)} for each in verdict.problems[:MOST]]
     return {
-        "ledger": verdict.origin[:200],
-        "size": verdict.size,
+        "ledger": _plain(verdict.origin, NAME),
+        "size": _count(verdict.size),
         "root": verdict.root.hex(),
         "integrity": verdict.integrity,
         "completeness": verdict.completeness,
         "problems": len(verdict.problems),
         "first": first,
     }
+
+
+def _count(number: int) -> int:
+    """Within what JSON says exactly."""
+    return min(max(number, 0), 2**53 - 1)
+
+
+def _plain(text: str, longest: int) -> str:
+    """Without what no text of the API may have."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:longest]
