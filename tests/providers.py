@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 
 import httpx2
 import pytest
+from ports import free_port
 from service import HTTP
 
 HERE = Path(__file__).parent / "oidc_provider"
@@ -71,8 +71,7 @@ def npm_provider(modules: Path, folder: Path, *, life: int = 900) -> Iterator[Ou
 @contextmanager
 def mock_provider(folder: Path) -> Iterator[Outside]:
     """`oidc-provider-mock`, until the end of the `with`; it gives opaque access tokens and does not rotate."""
-    with create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     log = folder / "provider.log"
     # it runs on a part of Authlib that warns of its own end
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]

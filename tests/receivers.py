@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
-from socket import create_server
 from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
+from ports import free_port
 
 PATIENCE = 20
 
@@ -126,8 +126,7 @@ def mailbox() -> Iterator[tuple[str, "Queue[Message]"]]:
         def handle_message(self, message: Message) -> None:
             mails.put(message)
 
-    with create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     controller = Controller(Handler(), hostname="127.0.0.1", port=port)
     controller.start()
     try:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
 import duckdb
 import httpx2
 import pyarrow as pa
 from nursery import Copied, Nursery
+from ports import free_port
 
 from remit.demo.provider import PEOPLE, Person, Provider
 
@@ -249,8 +249,7 @@ def prepared(
     folder: Path, database_url: str, provider: Provider, nursery: Nursery | None = None, **settings: str
 ) -> Service:
     """A gateway over the data in `folder`, to be started."""
-    with create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     own = {
         "REMIT_HOME": str(folder / "home"),
         "REMIT_DATABASE_URL": database_url,

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_server
 
 import httpx2
+from ports import free_port
 
 from audit.keyfiles import kept
 from audit.merkle import Frontier, leaf_hash
@@ -63,8 +63,7 @@ class Running:
     key: Verifier = field(init=False)
 
     def start(self) -> None:
-        with create_server(("127.0.0.1", 0)) as listener:
-            listen = f"127.0.0.1:{listener.getsockname()[1]}"
+        listen = f"127.0.0.1:{free_port()}"
         self.url = f"http://{listen}"
         self.key = make_key(self.home)
         logs = [part for key in self.logs for part in ("--log", str(key))]
