@@ -96,5 +96,8 @@ def _strides(blocks: list[int]) -> Iterator[list[int]]:
 def _seqs(block: int, sent: bytes) -> list[int]:
     """The entries of a bitmap as PostgreSQL sends it, after four bytes of length; newest first."""
     bits = format(int.from_bytes(sent[4:], "big"), f"0{ENTRIES}b")
-    top = block * ENTRIES
-    return [top + place for place in range(ENTRIES - 1, -1, -1) if bits[place] == "1"]
+    top, place, found = block * ENTRIES, bits.rfind("1"), list[int]()
+    while place >= 0:
+        found.append(top + place)
+        place = bits.rfind("1", 0, place)
+    return found

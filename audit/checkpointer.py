@@ -90,6 +90,11 @@ class Checkpointer:
         self._thread.join()
 
     @property
+    def origin(self) -> str:
+        """The ledger's name, as this gateway's key says it: whoever changes the database does not change it here."""
+        return self._keys.origin
+
+    @property
     def checkpointing(self) -> Checkpointing:
         """How it is doing now."""
         return Checkpointing(self._thread.is_alive(), self._lag, self._refused, self._last_error)

@@ -7,7 +7,10 @@ from sqlalchemy import Engine, text
 
 from .severities import Severity
 
-OPEN = text("SELECT severity, count(*) FROM alerts WHERE state IN ('open', 'reopened') GROUP BY severity")
+# Who is on it, and not the state: a gateway contains what nobody has seen yet.
+OPEN = text(
+    "SELECT severity, count(*) FROM alerts WHERE acknowledged_by IS NULL AND state <> 'resolved' GROUP BY severity"
+)
 OUTBOX = text("""
     SELECT count(*) AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8 AS age,
         (SELECT count(*) FROM channels WHERE is_behind) AS behind,
@@ -30,6 +33,16 @@ TO_ACKNOWLEDGE = text("""
         WHERE acknowledged_at > now() - interval '1 day' AND severity <= 3
     ) AS acknowledged
 """)
+TO_CONTAIN = text("""
+    SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM taken)::float8)
+    FROM (
+        SELECT min(steps.at) - first_at AS taken FROM alert_steps steps JOIN alerts ON alerts.id = steps.alert
+        WHERE event = 'contained' AND steps.at > now() - interval '1 day' AND severity <= 3
+            AND NOT EXISTS (SELECT FROM alert_steps earlier WHERE earlier.alert = alerts.id
+                AND earlier.event = 'contained' AND earlier.at <= now() - interval '1 day')
+        GROUP BY alerts.id
+    ) AS contained
+""")
 QUANTILES = ("0.5", "0.99")
 NOBODY_KNOWS = float("nan")
 
@@ -38,7 +51,8 @@ NOBODY_KNOWS = float("nan")
 class Figures:
     """Open alerts by severity; letters that are due, and seconds that the oldest waits; channels that are behind;
     alerts that should have called somebody and have no letter, which must be none; and over the last day the seconds
-    from the entry to the first page, and to the acknowledgement, by quantile (NaN where there was none)."""
+    from the entry to the first page, to the acknowledgement, and to the first containment, by quantile (NaN where there
+    was none)."""
 
     open: Mapping[Severity, int] = field(default_factory=dict)
     waiting: float = NOBODY_KNOWS
@@ -47,6 +61,7 @@ class Figures:
     lost: float = NOBODY_KNOWS
     to_page: Mapping[str, float] = field(default_factory=dict)
     to_acknowledge: Mapping[str, float] = field(default_factory=dict)
+    to_contain: Mapping[str, float] = field(default_factory=dict)
 
 
 class Counted:
@@ -69,6 +84,7 @@ class Counted:
                 lost,
                 _quantiles(connection.execute(TO_PAGE).scalar_one()),
                 _quantiles(connection.execute(TO_ACKNOWLEDGE).scalar_one()),
+                _quantiles(connection.execute(TO_CONTAIN).scalar_one()),
             )
 
 

@@ -5,13 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from policy.lives import Sighting
 from policy.values import Principal
 
 from .entries import Kind
 from .trail import Line
+from .wording import Pieces, cut, template_of
 
 Document = Mapping[str, Any]
+ENDS = (Kind.READ_COMPLETED, Kind.READ_INTERRUPTED)
+MOST_ALIKE = 4_096
+"""Wordings that are kept, of about a kilobyte each."""
 MOST_ENTRIES = 10
 """A line names its first and its last so many entries: the trail has all."""
 
@@ -73,13 +79,24 @@ class Tokens:
 
     def take(self, line: Line) -> None:
         """Note what an entry says of a token, if it does."""
-        doc, told = line.doc, line.doc["details"].get("principal")
-        if told is not None:
-            # By its text, for to Python 1 is True.
-            key = (str(doc["actor"]), f"{told} {doc.get('teams')}")
-            if key not in self._known:
-                self._known[key] = principal_of(doc)
-            self._seen.setdefault(key[0], {})[line.seq] = Sighting(at_of(doc), self._known[key])
+        shown = self.shown_in(line.doc)
+        if shown is not None:
+            self.note(line.seq, at_of(line.doc), shown)
+
+    def shown_in(self, doc: Document) -> Principal | None:
+        """Who showed the token that an entry tells of, if it does; equal ones are one object."""
+        told = doc["details"].get("principal")
+        if told is None:
+            return None
+        # By its text, for to Python 1 is True.
+        key = (str(doc["actor"]), f"{told} {doc.get('teams')}")
+        if key not in self._known:
+            self._known[key] = principal_of(doc)
+        return self._known[key]
+
+    def note(self, seq: int, at: datetime, shown: Principal) -> None:
+        """That a token was shown, as entry `seq` says."""
+        self._seen.setdefault(shown.name, {})[seq] = Sighting(at, shown)
 
     @property
     def names(self) -> frozenset[str]:
@@ -89,6 +106,26 @@ class Tokens:
     def sightings(self) -> Mapping[str, tuple[Sighting, ...]]:
         """By name, each oldest first."""
         return {name: tuple(one for _, one in sorted(seen.items())) for name, seen in self._seen.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Begins:
+    """What beginnings of reads that are worded alike have in common."""
+
+    given: Given
+    teams: tuple[str, ...]
+    limit: int | None
+    shown: Principal | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What ends of reads that are worded alike have in common; `rows` where they all say the same."""
+
+    is_interrupted: bool
+    rows: int | None
+    subjects: int | None
+    is_exact: bool
 
 
 class Gathered:
@@ -101,6 +138,7 @@ class Gathered:
         self.tokens = Tokens()
         self.last = 0
         self._given: dict[tuple[str, ...], Given] = {}
+        self._alike: dict[Pieces, _Begins | _Ends | None] = {}
 
     def take(self, lines: Iterable[Line]) -> None:
         """Keep what matters of these entries."""
@@ -111,6 +149,40 @@ class Gathered:
             if line.doc["kind"] == Kind.READ_REFUSED:
                 self._refuse(line)
 
+    def take_text(self, seq: int, text: bytes) -> None:
+        """Keep what matters of an entry, given its canonical text: parsed once for reads that are worded alike."""
+        pieces, values = cut(text)
+        if pieces not in self._alike:
+            if len(self._alike) >= MOST_ALIKE:
+                self._alike.clear()
+            self._alike[pieces] = self._learned(pieces) if pieces else None
+        alike = self._alike[pieces]
+        if alike is None:
+            self.take([Line(seq, from_json(text))])
+            return
+        self.last = max(self.last, seq)
+        at, read = datetime.fromisoformat(values[0].decode()), values[1].decode()
+        if isinstance(alike, _Begins):
+            self.begun[read] = Begun(seq, at, alike.given, alike.teams, alike.limit)
+            if alike.shown is not None:
+                self.tokens.note(seq, at, alike.shown)
+        else:
+            rows = int(values[2]) if len(values) > 2 else alike.rows
+            self.ended[read] = Ended(seq, at, alike.is_interrupted, rows, alike.subjects, alike.is_exact)
+
+    def _learned(self, pieces: Pieces) -> "_Begins | _Ends | None":
+        """What all reads of this wording say; None for everything else."""
+        doc = template_of(pieces)
+        if doc is None:
+            return None
+        kind, details = doc.get("kind"), doc["details"]
+        if kind == Kind.READ_AUTHORIZED:
+            return _Begins(self._given_in(doc), _teams(doc), _whole(details, "limit"), self.tokens.shown_in(doc))
+        if kind in ENDS:
+            rows, subjects = _whole(details, "rows"), _whole(details, "subjects")
+            return _Ends(kind == Kind.READ_INTERRUPTED, rows, subjects, not details.get("at_most"))
+        return None
+
     def take_read(self, line: Line) -> None:
         """Keep the beginning or the end of a read."""
         kind, read, details = line.doc["kind"], line.doc.get("read"), line.doc["details"]
@@ -120,7 +192,7 @@ class Gathered:
             self.begun[read] = Begun(
                 line.seq, at_of(line.doc), self._given_in(line.doc), _teams(line.doc), _whole(details, "limit")
             )
-        elif kind in (Kind.READ_COMPLETED, Kind.READ_INTERRUPTED):
+        elif kind in ENDS:
             self.ended[read] = Ended(
                 line.seq,
                 at_of(line.doc),

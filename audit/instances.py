@@ -1,6 +1,6 @@
 """Which gateways live: each holds an advisory lock on the session it appends with; what a dead one left is closed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -44,13 +44,19 @@ def left_open(session: Session, read: str) -> bool:
     return session.execute("SELECT FROM open_reads WHERE read = %s", (read,)).fetchone() is not None
 
 
-def orphans(session: Session, gateway: str) -> tuple[Entry, ...]:
-    """The ends that other gateways, gone without a word, left out; costs what is open, not what was ever written.
+def missing(session: Session, gateway: str) -> frozenset[str]:
+    """The gateways beside `gateway` that left reads open and whose lock nobody holds just now."""
+    held = held_locks(session)
+    others = {name for (name,) in session.execute(WITH_OPEN_READS, (gateway,))}
+    return frozenset(name for name in others if lock_key(name) not in held)
 
-    Their locks are held until the transaction ends, so of two gateways that start at once one closes.
+
+def orphans(session: Session, gateways: Iterable[str]) -> tuple[Entry, ...]:
+    """The ends that `gateways`, gone without a word, left out; costs what is open, not what was ever written.
+
+    Their locks are held until the transaction ends, so of two gateways that look at once one closes.
     """
-    others = [name for (name,) in session.execute(WITH_OPEN_READS, (gateway,))]
-    return interruptions(session, gateways=[name for name in others if _is_free(session, name)])
+    return interruptions(session, gateways=[name for name in sorted(gateways) if _is_free(session, name)])
 
 
 def interruptions(session: Session, *, gateways: Sequence[str] = (), reads: Sequence[str] = ()) -> tuple[Entry, ...]:

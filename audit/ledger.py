@@ -12,7 +12,7 @@ before left behind. Where it is not (another gateway, a change), nothing was wri
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
@@ -27,7 +27,7 @@ from .engines import is_quiet
 from .entries import Entry
 from .errors import NotRecorded, StaleEpoch
 from .head import Batch, Head, Session, begun, lock_head, read_head, write
-from .instances import claim, interruptions, left_open, orphans
+from .instances import claim, interruptions, left_open, missing, orphans
 
 Work = Callable[[Connection], Sequence[Entry]]
 JUST_NOW = 0.001
@@ -72,9 +72,14 @@ class Ledger:
             # No entry: nothing happened that anybody has to decide anew for.
             return _recorded(head, self._written(session, head, drafts, raises_epoch=raises_epoch)) if drafts else ()
 
-    def close_orphans(self) -> tuple[Recorded, ...]:
-        """Closes what gateways that are gone left open, as `read.interrupted`: to be called at the start."""
-        return self.change(lambda connection: orphans(_session(connection), self._gateway), raises_epoch=False)
+    def missing(self) -> frozenset[str]:
+        """Other gateways that left reads open and hold no lock just now. Raises `NotRecorded`."""
+        with _translated(), self._engine.connect() as connection:
+            return missing(_session(connection), self._gateway)
+
+    def close_orphans(self, gateways: Iterable[str]) -> tuple[Recorded, ...]:
+        """Closes what those of `gateways` left open whose lock is still free, as `read.interrupted`."""
+        return self.change(lambda connection: orphans(_session(connection), gateways), raises_epoch=False)
 
     def head(self) -> Head:
         """The ledger's end as of now. Raises `NotRecorded` where the database does not answer."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .severities import Severity
+from .severities import SEVERAL_EXCESSES, Severity
 from .signals import Alert, plain
 
 _LONGEST = 500
@@ -78,8 +78,18 @@ def _told(alert: Alert) -> tuple[tuple[str, str], ...]:
         ("entries", f"{entries} ({alert.count} in all)" if alert.count > len(evidence.entries) else entries),
         ("see", f"`remit alerts show {alert.id}`"),
         ("next", evidence.next),
-        ("contain", f"`remit grants revoke {plain(alert.grant)}`" if alert.grant else ""),
+        ("contain", _containing(alert)),
     )
+
+
+def _containing(alert: Alert) -> str:
+    """The one command that closes the hole; empty where there is none to close, as where a channel is dead."""
+    command = f"`remit alerts contain {alert.id}`"
+    if alert.evidence.line == SEVERAL_EXCESSES.name:
+        return f"`remit alerts contain {alert.id} --what principal`"
+    if alert.grant:
+        return f"{command}, or only the grant: `remit alerts contain {alert.id} --what grant`"
+    return command if alert.severity is Severity.SEV1 or alert.evidence.is_excess else ""
 
 
 def _fields(alert: Alert) -> dict[str, Any]:

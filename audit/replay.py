@@ -27,6 +27,35 @@ Found = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What an entry has to do with others, but for its number and its read: the same for all that are worded alike.
+
+    `use` is the digest and the grant that a read was authorised under, `named` the digest of a bundle that has to be
+    known, `changes` the digest, grant or key of which it changes whether it is in force.
+    """
+
+    kind: str
+    begins: bool
+    ends: bool
+    gateway: str
+    use: tuple[str, str]
+    named: str
+    changes: str | None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Role":
+        """Whoever changed the entry may have made anything of it, also what no set takes."""
+        kind, digest, grant, changes = str(entry.get("kind")), entry.get("digest"), entry.get("grant"), None
+        if kind in CONTROLS:
+            details = entry.get("details")
+            vkey = details.get("vkey") if isinstance(details, Mapping) else None
+            changes = str(digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in kind else grant)
+        use, begins = (str(digest or ""), str(grant or "")), kind == Kind.READ_AUTHORIZED
+        named = "" if kind == Kind.POLICY_REFUSED else use[0]
+        return cls(kind, begins, kind in ENDS, str(entry.get("gateway")), use, named, changes)
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """An entry that changed what is in force: `of` is the digest, the grant or the key that it is about."""
 
@@ -50,27 +79,22 @@ class Events:
     ended: set[str] = field(default_factory=set)
     twice: list[Found] = field(default_factory=list)
 
-    def take(self, seq: int, entry: Mapping[str, Any], read: str) -> None:
+    def take(self, seq: int, role: Role, read: str) -> None:
         """The next entry, which is of `read` if it is of any."""
-        # Whoever changed it may have made anything of it, also what no set takes.
-        kind, digest = str(entry.get("kind")), entry.get("digest")
-        if kind == Kind.READ_AUTHORIZED:
+        if role.begins:
             if read in self.begun:
                 self.twice.append((seq, f"read `{read}` is authorised again while it has no end"))
-            self.begun[read] = seq, str(entry.get("gateway"))
-            self.used[-1].setdefault((str(digest or ""), str(entry.get("grant") or "")), seq)
-        elif kind in ENDS:
+            self.begun[read] = seq, role.gateway
+            self.used[-1].setdefault(role.use, seq)
+        elif role.ends:
             if self.begun.pop(read, None) is None:
                 self.ended.add(read)
-        elif kind in CONTROLS:
-            details = entry.get("details")
-            vkey = details.get("vkey") if isinstance(details, Mapping) else None
-            of = digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in kind else entry.get("grant")
-            self.controls.append(Control(seq, kind, str(of)))
+        elif role.changes is not None:
+            self.controls.append(Control(seq, role.kind, role.changes))
             self.used.append({})
             self.named.append({})
-        if digest and kind != Kind.POLICY_REFUSED:
-            self.named[-1].setdefault(str(digest), seq)
+        if role.named:
+            self.named[-1].setdefault(role.named, seq)
 
 
 @dataclass(slots=True)

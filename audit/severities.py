@@ -82,6 +82,10 @@ def _is_unsigned(document: Document) -> bool:
     return document.get("kind") == Kind.CHECKPOINT_REFUSED
 
 
+def _is_not_verified(document: Document) -> bool:
+    return document.get("kind") == Kind.VERIFY_FAILED
+
+
 def _is_other_history(document: Document) -> bool:
     return document.get("kind") == Kind.WITNESS_REFUSED
 
@@ -155,6 +159,14 @@ TABLE = (
         "pause everything, keep a copy of the database as it is, run `remit audit verify`, and call security",
     ),
     Line(
+        "verify_failed",
+        Severity.SEV1,
+        _is_not_verified,
+        "{actor} verified the ledger, and it does not hold",
+        "unknown: the record of who read what is not what was written",
+        "pause everything, keep a copy of the database as it is, run `remit audit verify` yourself, and call security",
+    ),
+    Line(
         "other_history",
         Severity.SEV1,
         _is_other_history,
@@ -216,7 +228,7 @@ TABLE = (
         _is_break_glass,
         "{actor} broke the glass for {sensitivity} data of {dataset}: a grant that nobody approved",
         "reads for an hour at most, within rules and audience",
-        "ask {actor} what it is for, revoke the grant where there is no good answer, and have it reviewed",
+        "ask {actor} what it is for, contain its grant where there is no good answer, and have it reviewed",
     ),
     Line(
         "review_due",
@@ -256,7 +268,7 @@ TABLE = (
         _is_beyond_on_sensitive,
         "{actor} asked beyond scope for {sensitivity} data of {dataset}: {code}",
         "no rows: the read was refused",
-        "ask {actor} what it was for, and revoke the grant where there is no good answer",
+        "ask {actor} what it was for, and contain it where there is no good answer",
     ),
     Line(
         "excess",
@@ -275,6 +287,6 @@ SEVERAL_EXCESSES = Line(
     lambda _: False,
     "{actor} asked for too much in several ways within 10 minutes",
     "no rows: each of the reads was refused",
-    "find out whether this is {actor} at work or a stolen token, and revoke the grants where it cannot be told",
+    "find out whether this is {actor} at work or a stolen token, and suspend them where it cannot be told",
 )
 """Applies to no entry alone: `SPREAD` excesses within `SPREAD_WITHIN` make it."""

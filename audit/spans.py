@@ -122,12 +122,14 @@ def _look_into(span: Span, seq: int, said: Said) -> None:
     meaning, at, read = said
     if not meaning.agrees:
         span.changed.append(Problem(seq, "what is searched is not what was hashed"))
-    if meaning.entry is None:
+    if meaning.role is None:
         return
     if at < span.last_at:
         span.changed.append(Problem(seq, "its time is before that of the entry before it"))
-    span.first_at, span.last_at = span.first_at or at, at
-    span.events.take(seq, meaning.entry, read)
+    if not span.first_at:
+        span.first_at = at
+    span.last_at = at
+    span.events.take(seq, meaning.role, read)
 
 
 def _grow(span: Span, leaves: Sequence[bytes | None], sizes: set[int]) -> None:

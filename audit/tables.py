@@ -332,7 +332,7 @@ BUNDLE_ACCEPTANCES = Table(
     Column("why", Text, nullable=False),
     Column("at", MOMENT, nullable=False),
 )
-"""Who accepted a bundle by name though it opens what the hold checks of these alerts keep closed."""
+"""Who accepted by name a bundle that opens what the hold checks of these alerts keep closed, or what of it is open."""
 
 BUNDLE_IN_FORCE = Table(
     "bundle_in_force",

@@ -1,6 +1,7 @@
 """Search the ledger, newest first, and read on from an entry. What is searched is what was hashed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +59,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """Entries that fit by number, newest first, each with what was asked of it, and `Page.next`."""
+
+    rows: tuple[tuple[int, Any], ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Sought:
     """A query, ready to be asked: SQL conditions with their values, bounds on `seq`, both exclusive."""
 
@@ -65,6 +74,8 @@ class _Sought:
     after: int
     before: int
     limit: int
+    column: str
+    """`doc`, or the text that it was made of: where not all is looked at, that costs less to bring."""
 
     @property
     def conditions(self) -> str:
@@ -78,14 +89,15 @@ CONDITIONS = {
     "team": """EXISTS (SELECT FROM jsonb_array_elements_text(doc -> 'teams') AS own (team)
         WHERE own.team = :team OR starts_with(own.team, :team || '.'))""",
 }
-STRETCH = (
-    "SELECT seq, doc FROM audit_entries WHERE seq > :after AND seq < :before {conditions} ORDER BY seq {way} LIMIT :n"
-)
-NAMED = "SELECT seq, doc FROM audit_entries WHERE seq = ANY(:seqs) {conditions} ORDER BY seq DESC"
+STRETCH = """
+    SELECT seq, {column} FROM audit_entries WHERE seq > :after AND seq < :before {conditions}
+    ORDER BY seq {way} LIMIT :n
+"""
+NAMED = "SELECT seq, {column} FROM audit_entries WHERE seq = ANY(:seqs) {conditions} ORDER BY seq DESC"
 # Not one statement with its order: where PostgreSQL knows too little of the table it would walk all of it backwards.
 OF_READ = """
-    WITH own AS MATERIALIZED (SELECT seq, doc FROM audit_entries WHERE doc ->> 'read' = :read)
-    SELECT seq, doc FROM own WHERE seq > :after AND seq < :before {conditions} ORDER BY seq DESC LIMIT :n
+    WITH own AS MATERIALIZED (SELECT seq, doc, canonical FROM audit_entries WHERE doc ->> 'read' = :read)
+    SELECT seq, {column} FROM own WHERE seq > :after AND seq < :before {conditions} ORDER BY seq DESC LIMIT :n
 """
 READS_AT_ONCE = 1_000
 # One look into the index for each: with a list of them PostgreSQL might walk through the table.
@@ -112,12 +124,17 @@ LAST_SEQ = text("SELECT coalesce(max(seq), 0) FROM audit_entries")
 
 def search(engine: Engine, query: Query) -> Page:
     """Up to `query.limit` entries that fit, newest first. Faults are SQLAlchemy's."""
+    found = _search(engine, query, "doc")
+    return Page(tuple(Line(seq, doc) for seq, doc in found.rows), found.next)
+
+
+def _search(engine: Engine, query: Query, column: str) -> _Found:
     # Hostile characters were replaced when the entry was made: the same here finds it.
     values = {name: str(cleaned(value)[0]) for name in CONDITIONS if (value := getattr(query, name)) is not None}
     with engine.connect() as connection:
         after = BEFORE_EVERYTHING if query.from_ is None else first_since(connection, query.from_) - 1
         before = AFTER_EVERYTHING if query.to is None else first_since(connection, query.to)
-        sought = _Sought(values, after, min(before, query.before_seq or before), query.limit)
+        sought = _Sought(values, after, min(before, query.before_seq or before), query.limit, column)
         if not values or "read" in values:
             return _whole(connection, sought)
         return _by_blocks(connection, sought)
@@ -127,7 +144,8 @@ def after(engine: Engine, seq: int, limit: int) -> list[Line]:
     """The next entries after `seq`, oldest first, at most `limit`. Faults are SQLAlchemy's."""
     bounds = {"after": seq, "before": AFTER_EVERYTHING, "n": limit}
     with engine.connect() as connection:
-        return list(_lines(connection, STRETCH.format(conditions="", way="ASC"), bounds))
+        rows = _rows(connection, STRETCH.format(column="doc", conditions="", way="ASC"), bounds)
+        return [Line(line, doc) for line, doc in rows]
 
 
 def every(engine: Engine, query: Query) -> Iterator[Line]:
@@ -138,6 +156,20 @@ def every(engine: Engine, query: Query) -> Iterator[Line]:
         if page.next is None:
             return
         query = replace(query, before_seq=page.next)
+
+
+def texts(engine: Engine, query: Query) -> Iterator[tuple[int, bytes]]:
+    """The same as their canonical texts, which are what was hashed; the next page comes while one is taken."""
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(_search, engine, query, "canonical")
+        while True:
+            found = coming.result()
+            if found.next is not None:
+                query = replace(query, before_seq=found.next)
+                coming = beside.submit(_search, engine, query, "canonical")
+            yield from ((seq, canonical.encode()) for seq, canonical in found.rows)
+            if found.next is None:
+                return
 
 
 def of_reads(engine: Engine, reads: Sequence[str], before: int) -> Iterator[Line]:
@@ -151,24 +183,26 @@ def of_reads(engine: Engine, reads: Sequence[str], before: int) -> Iterator[Line
 def named(engine: Engine, seqs: Sequence[int]) -> list[Line]:
     """The entries with these numbers, newest first; those that there are. Faults are SQLAlchemy's."""
     with engine.connect() as connection:
-        return list(_lines(connection, NAMED.format(conditions=""), {"seqs": list(seqs)}))
+        rows = _rows(connection, NAMED.format(column="doc", conditions=""), {"seqs": list(seqs)})
+        return [Line(seq, doc) for seq, doc in rows]
 
 
-def _whole(connection: Connection, sought: _Sought) -> Page:
+def _whole(connection: Connection, sought: _Sought) -> _Found:
     """A page of everything, or of one read: nothing has to be skipped."""
-    statement = (OF_READ if sought.values else STRETCH).format(conditions=sought.conditions, way="DESC")
+    template = OF_READ if sought.values else STRETCH
+    statement = template.format(column=sought.column, conditions=sought.conditions, way="DESC")
     bounds = {"after": sought.after, "before": sought.before, "n": sought.limit + 1}
-    return _page(list(_lines(connection, statement, {**sought.values, **bounds})), sought, sought.after + 1)
+    return _page(_rows(connection, statement, {**sought.values, **bounds}), sought, sought.after + 1)
 
 
-def _by_blocks(connection: Connection, sought: _Sought) -> Page:
+def _by_blocks(connection: Connection, sought: _Sought) -> _Found:
     """First what is too new for a block, then where the terms meet."""
     unindexed = blocks.first_unindexed(connection)
     before = min(sought.before, int(connection.execute(LAST_SEQ).scalar_one()) + 1)
     start = max(unindexed, before - MOST_UNINDEXED, sought.after + 1)
     bounds = {"after": start - 1, "before": before, "n": sought.limit + 1}
-    statement = STRETCH.format(conditions=sought.conditions, way="DESC")
-    lines = list(_lines(connection, statement, {**sought.values, **bounds})) if start < before else []
+    statement = STRETCH.format(column=sought.column, conditions=sought.conditions, way="DESC")
+    lines = _rows(connection, statement, {**sought.values, **bounds}) if start < before else []
     if start > max(unindexed, sought.after + 1) or len(lines) > sought.limit:
         return _page(lines, sought, start)
     before, wanted = min(before, unindexed), sought.limit + 1 - len(lines)
@@ -177,20 +211,20 @@ def _by_blocks(connection: Connection, sought: _Sought) -> Page:
     terms = blocks.terms(sought.values)
     hits = blocks.hits(connection, terms, sought.after, before, wanted)
     # A term is a shortened value: what was found is compared whole.
-    named = NAMED.format(conditions=sought.conditions)
-    lines += _lines(connection, named, {**sought.values, "seqs": list(hits.seqs)}) if hits.seqs else []
+    named = NAMED.format(column=sought.column, conditions=sought.conditions)
+    lines += _rows(connection, named, {**sought.values, "seqs": list(hits.seqs)}) if hits.seqs else []
     return _page(lines, sought, hits.upto)
 
 
-def _page(lines: list[Line], sought: _Sought, upto: int) -> Page:
+def _page(rows: list[tuple[int, Any]], sought: _Sought, upto: int) -> _Found:
     """The page, given that all from `upto` on was looked at."""
-    if len(lines) > sought.limit:
-        return Page(tuple(lines[: sought.limit]), lines[sought.limit - 1].seq)
-    return Page(tuple(lines), upto if upto > sought.after + 1 else None)
+    if len(rows) > sought.limit:
+        return _Found(tuple(rows[: sought.limit]), rows[sought.limit - 1][0])
+    return _Found(tuple(rows), upto if upto > sought.after + 1 else None)
 
 
-def _lines(connection: Connection, statement: str, values: Mapping[str, Any]) -> Iterator[Line]:
-    return (Line(seq, doc) for seq, doc in connection.execute(text(statement), values))
+def _rows(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[tuple[int, Any]]:
+    return [(seq, value) for seq, value in connection.execute(text(statement), values).all()]
 
 
 def first_since(connection: Connection, moment: datetime) -> int:

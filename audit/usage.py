@@ -11,7 +11,7 @@ from .entries import Kind
 from .gathering import MOST_ENTRIES, Begun, Ended, Gathered, Given, some
 from .past import Gaps, Sought
 from .report_values import BUCKETS, ColumnSeen, ColumnTotal, DidRead, Employees, Totals, Tried
-from .trail import every, of_reads
+from .trail import every, of_reads, texts
 
 FIRST = datetime.min.replace(tzinfo=UTC)
 ClassOf = Callable[[str, str], str | None]
@@ -60,7 +60,8 @@ def gather(engine: Engine, sought: Sought, longest: timedelta) -> Gathered:
     `longest` is how long a stream can run.
     """
     gathered = Gathered()
-    gathered.take(every(engine, sought.query(dataset=sought.dataset, kind="read", from_=sought.since)))
+    for seq, text in texts(engine, sought.query(dataset=sought.dataset, kind="read", from_=sought.since)):
+        gathered.take_text(seq, text)
     before = {"from_": _earlier(sought.since, longest), "to": sought.since}
     early = sought.query(dataset=sought.dataset, kind=Kind.READ_AUTHORIZED.value, **before)
     for line in every(engine, early):

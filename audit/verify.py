@@ -6,11 +6,13 @@ checkpoint is the tree's and signed. Completeness is that nothing is missing, an
 together (see `replay`). Whoever can rewrite all of it, keys included, is found by a checkpoint that somebody else kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
+from .active import activated
 from .checkpoints import BY_INDEX, Signed
 from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
@@ -34,7 +36,7 @@ class Verdict:
     """`size` entries under `root` (32 bytes, recomputed; empty where an entry is missing), and every problem in order.
 
     `signed` is the size of the newest checkpoint that a trusted key, `by`, signed; `is_key_given` says whether that key
-    came from the verifier, or only from the ledger itself.
+    came from the verifier, or only from the ledger itself. `origin` is the ledger's name, as it says itself.
     """
 
     size: int
@@ -45,6 +47,12 @@ class Verdict:
     signed: int = 0
     by: str = ""
     is_key_given: bool = False
+    origin: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was changed and nothing is missing."""
+        return self.integrity and self.completeness
 
 
 def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None) -> Verdict:
@@ -56,24 +64,39 @@ def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress
     by none of the keys or is no checkpoint.
     """
     settings_of(url)
+    with _understood(), psycopg.connect(url) as session:
+        return verify_on(session, url, keys=keys, since=since, progress=progress)
+
+
+def verify_on(
+    session: Session, url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None
+) -> Verdict:
+    """The same over a session of the caller's to that database, on which nothing is under way; it stays open."""
+    with _understood():
+        session.rollback()
+        held = held_locks(session)
+        session.rollback()
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.execute(BY_INDEX)
+        heads = session.execute(HEAD).fetchall()
+        size, frontier = heads[0] if heads else (0, b"")
+        # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
+        held |= held_locks(session)
+        joined = _joined(session, url, size, tuple(keys), since, progress)
+        if len(heads) > 1:
+            joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
+        joined.check_head(frontier)
+        joined.check_stored(session)
+        session.rollback()
+    return _verdict(joined, held, is_key_given=bool(keys))
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
     try:
-        with psycopg.connect(url) as session:
-            held = held_locks(session)
-            session.rollback()
-            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            session.execute(BY_INDEX)
-            heads = session.execute(HEAD).fetchall()
-            size, frontier = heads[0] if heads else (0, b"")
-            # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
-            held |= held_locks(session)
-            joined = _joined(session, url, size, tuple(keys), since, progress)
-            if len(heads) > 1:
-                joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
-            joined.check_head(frontier)
-            joined.check_stored(session)
+        yield
     except psycopg.Error as fault:
         raise NotReadable(f"the ledger cannot be read: {str(fault).strip().splitlines()[0]}") from fault
-    return _verdict(joined, held, is_key_given=bool(keys))
 
 
 def _joined(
@@ -86,7 +109,7 @@ def _joined(
         changed.append(Problem(1, str(fault).partition(";")[0]))
         tree = StoredTree.empty()
     known = _known_keys(session)
-    start = Start.of(session, tree, *_trusted_since(since, given, known))
+    start = Start.of(session, tree, *_trusted_since(session, tree, since, given, known))
     joined = Joined(tree, size, start, {str(key) for key in given}, changed)
     end = _end(session, size, changed)
     # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
@@ -124,7 +147,7 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 
 
 def _trusted_since(
-    since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
+    session: Session, tree: StoredTree, since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
 ) -> tuple[Checkpoint | None, frozenset[str], Verifier | None]:
     """The checkpoint to go on from, the keys that are active there, and the one that is trusted for it."""
     if not since:
@@ -132,7 +155,9 @@ def _trusted_since(
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
-    active = frozenset(str(key) for key in {*signers, *(key for key, signs in known.items() if signs)})
+    active, others = frozenset(map(str, signers)), frozenset(str(key) for key, signs in known.items() if signs)
+    if others - active:  # of other gateways: the table only says which to look for
+        active |= others & activated(session, tree, checkpoint)
     return checkpoint, active, signers[0]
 
 
@@ -146,4 +171,5 @@ def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Ver
     integrity, completeness = not (changed or joined.gone), not (missing or joined.gone)
     by = "" if vouching.by is None else str(vouching.by)
     root = joined.root or b""
-    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given)
+    origin = joined.tree.origin
+    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given, origin)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from .replay import CONTROLS
+from .replay import Role
 
 MOST = 4_096
 """Wordings that are kept, of some kilobytes each."""
@@ -33,6 +33,7 @@ class Meaning:
 
     agrees: bool
     entry: Mapping[str, Any] | None
+    role: Role | None
 
     def text(self, name: str) -> str:
         """The value of this name, as text."""
@@ -69,7 +70,7 @@ class Wordings:
         meaning = _meaning(filled(pieces, marked), filled(theirs, (AT_MARK, READ_MARK, ROWS_MARK)[: len(values)]))
         is_placed = (meaning.text("at"), meaning.text("read")) == (AT_MARK.decode(), READ_MARK.decode())
         # What changes what is in force is rare, and says more than can be marked.
-        if meaning.agrees and is_placed and meaning.text("kind") not in CONTROLS:
+        if meaning.agrees and is_placed and meaning.role is not None and meaning.role.changes is None:
             if len(self.known) >= MOST:
                 self.known.clear()
             self.known[pieces] = theirs, meaning
@@ -91,6 +92,18 @@ def cut(text: bytes) -> tuple[Pieces, Pieces]:
             before, after = text[at + AT : rows], text[rows + len(count) : read]
             return (text[:at], before, after, text[read + READ :]), (moment, name, count)
     return (text[:at], text[at + AT : read], text[read + READ :]), (moment, name)
+
+
+def template_of(pieces: Pieces) -> Mapping[str, Any] | None:
+    """What every text of these pieces says, but for marks; None where time, read and count are not what they seem."""
+    marked = (AT_MARK, READ_MARK) if len(pieces) == 3 else (AT_MARK, ROWS_MARK, READ_MARK)
+    doc = _parsed(filled(pieces, marked))
+    if doc is None or (doc.get("at"), doc.get("read")) != (AT_MARK.decode(), READ_MARK.decode()):
+        return None
+    details = doc.get("details")
+    counted = details.get("rows") if isinstance(details, dict) else None
+    is_placed = len(pieces) == 3 or counted == ROWS_MARK.decode().strip('"')
+    return doc if is_placed and isinstance(details, dict) else None
 
 
 def _cut_document(text: bytes, values: Pieces) -> Pieces:
@@ -119,7 +132,7 @@ def _meaning(canonical: bytes, document: bytes) -> Meaning:
     agrees = hashed is not None and hashed == searched
     if agrees and (_is_ambiguous(document) or _is_ambiguous(canonical)):
         agrees = _same(hashed, searched)
-    return Meaning(agrees, hashed)
+    return Meaning(agrees, hashed, None if hashed is None else Role.of(hashed))
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

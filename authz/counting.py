@@ -20,6 +20,12 @@ MOST_AHEAD = 8
 AHEAD_BYTES = 16_000_000
 """And of no more than about so many bytes: they wait in memory."""
 
+FEW = 8
+"""Rows are compared with each other where at most one of so many is of somebody else than the row before."""
+
+MIXED = 16
+"""Batches after which it is tried again, where that was not so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Met:
@@ -52,6 +58,7 @@ class CountedRows:
         self._known: pa.Array | None = None
         self._waiting: deque[Met] = deque()
         self._ahead = 1
+        self._mixed = 0
 
     def fetch(self, epoch: int) -> int | None:
         """How many rows come next at most, for a read that is permitted under `epoch`; None at the end.
@@ -116,11 +123,24 @@ class CountedRows:
     def _met(self, rows: pa.RecordBatch, column: pa.Array, epoch: int) -> Met:
         if self._known is None or len(self._known) > REMEMBERED:
             self._known = column.slice(0, 0)
-        is_known = pc.is_in(column, value_set=self._known)
-        values = column.filter(pc.invert(is_known)).drop_null().unique()
+        changes = self._changes(column)
+        is_known = pc.is_in(changes, value_set=self._known)
+        values = changes.filter(pc.invert(is_known)).drop_null().unique()
         ordinals: list[int] = []
         if len(values):
             names = [canonical(value) for value in values.to_pylist()]
             ordinals = self._dictionary.ordinals(self._data_class, names, epoch=epoch)
             self._known = pa.concat_arrays([self._known, values])
         return Met(rows, column, values, ordinals, is_recorded=not ordinals)
+
+    def _changes(self, column: pa.Array) -> pa.Array:
+        """The subjects of rows that are not the same as of the row before, where that leaves few: to compare with the
+        row before costs a quarter of looking a subject up."""
+        if self._mixed > 0 or len(column) < 2:
+            self._mixed -= 1
+            return column
+        is_other = pc.fill_null(pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)), True)
+        if is_other.true_count * FEW > len(column):
+            self._mixed = MIXED
+            return column
+        return pa.concat_arrays([column.slice(0, 1), column.slice(1).filter(is_other)])

@@ -1,6 +1,6 @@
 """Every read gets its end written: at once, or as soon as the database can be reached again.
 
-A crash loses what waits here; then the next start finds the read open in the ledger and closes it as interrupted.
+A crash loses what waits here; then another gateway, or the next start, closes the read as interrupted (`left_behind`).
 """
 
 import threading
@@ -53,7 +53,7 @@ class Endings:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Try once more what waits, then stop; the next start closes what is still open."""
+        """Try once more what waits, then stop; another gateway closes what is still open."""
         self._stopping.set()
         self._arrived.set()
         self._thread.join()

@@ -17,6 +17,7 @@ from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Grant, GrantStatus, Principal, Scope
 
 from .permit import Permitted
+from .records import Records
 
 KIND_OF = {
     GrantStatus.ACTIVE: Kind.GRANT_RESUMED,
@@ -113,16 +114,17 @@ class GrantStore:
         named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
         living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
         with self._engine.connect() as connection:
-            query = select(GRANTS).where(living).order_by(GRANTS.c.id).limit(limit)
+            query = _with_subjects().where(living).order_by(GRANTS.c.id).limit(limit)
             return [_grant(row) for row in connection.execute(query)]
 
-    def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted) -> Grant:
-        """Put a grant in and record it with its complete text; the control epoch rises with it."""
+    def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted, records: Records) -> Grant:
+        """Put a grant in and record its text, without literals that name somebody; the control epoch rises with it."""
         grant = Grant(new_grant_id(at), scope)
+        declared = records.declared(scope, under.bundle)
 
         def work(connection: Connection) -> Sequence[Entry]:
             put(connection, grant, by=by.name, at=at)
-            return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": scope_to_json(scope)})]
+            return [_entry(Kind.GRANT_ADDED, grant, by, under, {"scope": declared})]
 
         self._ledger.change(work, epoch=under.epoch)
         return grant

@@ -56,7 +56,8 @@ def main() -> int:
     """Measures everything; 1 where something could not be measured. A goal that was missed is a line, and no fault."""
     arguments = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     arguments.add_argument("--tiny", action="store_true", help="a few seconds for each line; the numbers mean nothing")
-    arguments.add_argument("--only", default="", metavar="TEXT", help="the lines that have this in them; keeps nothing")
+    only = "the lines that have this in them, or those of one step, like `revocations`; keeps nothing"
+    arguments.add_argument("--only", default="", metavar="TEXT", help=only)
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="FOLDER", help="where it is kept")
     arguments.add_argument(
         "--growth", action="store_true", help="instead: how cost grows; up to half an hour, and 20 GB of disk"
@@ -80,7 +81,10 @@ def main() -> int:
 
 
 def measure(where: Place, scale: Scale, only: str) -> tuple[list[Result], Failed]:
-    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn."""
+    """Every line that has `only` in it, told as it comes, and what failed, which keeps nothing else from its turn.
+
+    Where `only` is the name of a step, its lines alone, and nothing is prepared for others.
+    """
     results, failed = list[Result](), Failed()
     for name, step in steps(where, scale, only).items():
         if not is_asked(only, LINES[name]):
@@ -88,7 +92,7 @@ def measure(where: Place, scale: Scale, only: str) -> tuple[list[Result], Failed
         with failed.noted(name):
             for contest in step():
                 line_of = f"{contest.what}, against {contest.against}"
-                if only in line_of:
+                if only in line_of or only == name:
                     with failed.noted(line_of):
                         results.append(compare(contest, scale.rounds))
                         print(line(results[-1]), flush=True)
@@ -115,7 +119,12 @@ def measure_growth(where: Place, extent: growth.Extent, scale: Scale, out: Path,
 
 
 def is_asked(only: str, lines: Sequence[str]) -> bool:
-    """Whether one of these lines may be meant; text that is of no line's beginning may be of any line's opponent."""
+    """Whether one of these lines may be meant: by its step's name, or by its text.
+
+    Text that is of no line's beginning may be of any line's opponent.
+    """
+    if only in LINES:
+        return any(line in LINES[only] for line in lines)
     known = any(only in line or line in only for each in LINES.values() for line in each)
     return not only or not known or any(only in line or line in only for line in lines)
 

@@ -125,8 +125,8 @@ def gateway_here(place: Place, service: Service, name: str = "here") -> Iterator
         state = parts.control.state
         for name in (*FILES, GROUPED):
             scope = scope_from_json(scope_of(dataset=name, columns=list(COLUMNS), max_rows=10**12))
-            epoch = parts.control.refresh().epoch
-            parts.grants.add(scope, by=EVE, at=utc_now(), under=Permitted(state.bundle, ("grants",), epoch))
+            under = Permitted(state.bundle, ("grants",), parts.control.refresh().epoch)
+            parts.grants.add(scope, by=EVE, at=utc_now(), under=under, records=parts.records)
         yield parts
 
 

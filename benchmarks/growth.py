@@ -246,7 +246,7 @@ def _guarded(database: Database, bundle: Bundle, clock: Callable[[], datetime] |
     yield Guard(control=control, grants=grants, ledger=ledger, records=Records(bytes(32)), clock=now)
     ledger.close()
     closer = Ledger(engine, gateway=f"{gateway_name}-closer", clock=now)
-    closer.close_orphans()
+    closer.close_orphans(closer.missing())
     closer.close()
 
 

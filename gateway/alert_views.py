@@ -72,12 +72,13 @@ def detail_json(
     }
 
 
-def still_open(what: str, still: StillOpen) -> Failed:
-    """The problem of what is not done because hold checks find something open."""
+def still_open(what: str, still: StillOpen, accepting: str = "") -> Failed:
+    """The problem of what is not done because hold checks find something open; `accepting` is how that is accepted."""
     said = list(dict.fromkeys(sentence(check.held.access) for check in still.checks))
     more = f"; and {len(said) - MOST_NAMED} more" if len(said) > MOST_NAMED else ""
     detail = f"{what}, for this would be open: {'; '.join(said[:MOST_NAMED])}{more}"
-    return Failed("hold_check", detail, "close it first: narrow the rule or the audience, or revoke the grant")
+    help = "close it first: narrow the rule or the audience, or revoke the grant"
+    return Failed("hold_check", detail, f"{help}; or have two people accept it: `{accepting}`" if accepting else help)
 
 
 def _step_json(step: Step) -> dict[str, Any]:

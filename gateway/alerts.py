@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audit.signals import Alert
 from audit.steps import steps_of
+from authz.acceptances import Acceptances
 from authz.containment import StillOpen
 from authz.measures import Measure, is_known, measures, proposed
 from policy.bundle import Bundle
@@ -45,6 +46,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     """The calls about alerts, for one gateway."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
     Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
+    acceptances = Acceptances(parts.engine, parts.ledger, parts.holds, parts.pauses, parts.clock)
 
     @router.get("/alerts")
     def alerts(
@@ -89,7 +91,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         alert = _found(parts, id)
         match parts.containment.resolve(alert, by=who, why=body.why, under=under):
             case StillOpen() as still:
-                raise still_open(f"alert {id} is not over", still)
+                name = acceptances.opened(alert, under.bundle).name
+                raise still_open(f"alert {id} is not over", still, f"remit alerts accept {id} --open {name}")
             case False:
                 raise _over(alert)
         return _detail(parts, _found(parts, id), under.bundle)

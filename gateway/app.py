@@ -11,7 +11,23 @@ from audit.errors import AuditError, ClockBehind
 from authz.errors import AuthzError
 from policy.tables import closest, shown
 
-from . import alerts, catalogue, granted, grants, operations, pauses, proofs, reads, reports, requests, trail, whoami
+from . import (
+    accepting,
+    alerts,
+    catalogue,
+    granted,
+    grants,
+    operations,
+    pauses,
+    proofs,
+    reads,
+    reports,
+    requests,
+    subjects,
+    trail,
+    verdicts,
+    whoami,
+)
 from .callers import Callers
 from .intake import BODY, Intake
 from .openapi import describe, methods_at
@@ -42,10 +58,13 @@ def make_app(parts: Parts) -> FastAPI:
         granted,
         requests,
         trail,
+        verdicts,
         proofs,
         reports,
         alerts,
+        accepting,
         pauses,
+        subjects,
         operations,
         whoami,
     ):

@@ -73,9 +73,14 @@ def watch_alerts(metrics: Metrics, counted: Counted) -> None:
     def to_acknowledge(quantile: str) -> Callable[[], float]:
         return lambda: counted.figures.to_acknowledge.get(quantile, math.nan)
 
+    def to_contain(quantile: str) -> Callable[[], float]:
+        return lambda: counted.figures.to_contain.get(quantile, math.nan)
+
     by_severity = {str(each): is_open(each) for each in Severity}
     gauges("remit_alerts_open", "Alerts that nobody has taken on", "severity", by_severity)
     pages = {each: to_page(each) for each in QUANTILES}
     gauges("remit_seconds_to_page", "From entry to first page, over a day", "quantile", pages)
     taken = {each: to_acknowledge(each) for each in QUANTILES}
     gauges("remit_seconds_to_acknowledge", "From entry to acknowledgement, over a day", "quantile", taken)
+    contained = {each: to_contain(each) for each in QUANTILES}
+    gauges("remit_seconds_to_contain", "From entry to first containment, over a day", "quantile", contained)

@@ -45,12 +45,23 @@ BODIES: Mapping[str, Any] = {
         "narrowing": {"max_rows": 1_000_000, "datasets": {"pointer_events": {"columns": ["occurred_at"]}}},
     },
     **{f"POST /v1/requests/{{id}}:{verb}": WHY for verb in ("deny", "withdraw", "review")},
+    "POST /v1/audit/verdicts": {
+        "ledger": "remit/5f0c1f6f2b6d4e0a",
+        "size": 41,
+        "root": "1" * 64,
+        "integrity": False,
+        "completeness": True,
+        "problems": 1,
+        "first": [{"seq": 7, "what": "the hash is not that of the entry"}],
+    },
     "POST /v1/alerts/{id}:acknowledge": {"why": "asking Max"},
     "POST /v1/alerts/{id}:contain": {"what": "dataset", "target": "pointer_events", "why": "asking Max"},
     "POST /v1/alerts/{id}:resolve": {"why": "Max had the wrong notebook open; nothing was read"},
+    "POST /v1/alerts/{id}:accept": {"digest": "sha256:" + "0" * 64, "why": "Max was granted just this"},
     "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "why": "the owner declared this audience"},
     "POST /v1/pauses": {"kind": "everything", "target": "", "reason": "an incident"},
     "POST /v1/pauses/{id}:lift": {"why": "it is over"},
+    "POST /v1/subjects:erase": {"data_class": "user.unique_id", "name": "e-17", "why": "asked for, case 2026-44"},
 }
 
 GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, "subjects_used": 0, **SCOPE}

@@ -64,7 +64,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             raise _unfit(wrong) from None
         if (unfit := check_scope(scope, under.bundle.catalog, under.bundle.policies)) is not None:
             raise _unfit(unfit)
-        grant = parts.grants.add(scope, by=who, at=parts.clock(), under=under)
+        grant = parts.grants.add(scope, by=who, at=parts.clock(), under=under, records=parts.records)
         return grant_json(grant, parts.clock())
 
     def change(id: str, body: Why, who: Principal, status: GrantStatus) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from .proofs import Consistency, Keys
 from .reads import CheckAnswer
 from .reports import Exposure
 from .shapes import AlertDetail, AlertPage, EntryPage, GrantPage, GrantShape, PausePage, PauseShape, ScopeShape
+from .subjects import Erased
+from .verdicts import Told
 from .whoami import AN_HOUR, ResourceMetadata, WhoamiView
 
 Json = dict[str, Any]
@@ -94,15 +96,18 @@ CALLS: Mapping[str, Call] = {
     "GET /v1/audit/proof/{seq}": Call(PROVEN, media=(PLAIN,)),
     "GET /v1/audit/consistency": Call(PROVEN, Consistency),
     "GET /v1/audit/keys": Call(PROVEN, Keys),
+    "POST /v1/audit/verdicts": Call(RULED, Told, 201),
     "GET /v1/reports/exposure": Call((*RULED, "not_found", "unknown_dataset"), Exposure),
     "GET /v1/alerts": Call(RULED, AlertPage),
     "GET /v1/alerts/{id}": Call((*RULED, "not_found"), AlertDetail),
     "POST /v1/alerts/{id}:acknowledge": Call((*RULED, "not_found"), AlertDetail),
     "POST /v1/alerts/{id}:contain": Call((*RULED, "not_found"), AlertDetail),
     "POST /v1/alerts/{id}:resolve": Call((*RULED, "not_found", "hold_check"), AlertDetail),
+    "POST /v1/alerts/{id}:accept": Call((*RULED, "not_found", "changed", "second_person"), Accepted),
     "GET /v1/pauses": Call(RULED, PausePage),
     "POST /v1/pauses": Call(RULED, PauseShape, 201),
     "POST /v1/pauses/{id}:lift": Call((*RULED, "not_found", "hold_check", "second_person"), PauseShape),
+    "POST /v1/subjects:erase": Call((*RULED, "not_found"), Erased),
     "POST /v1/policy:reload": Call((*RULED, "hold_check"), Reloaded),
     "POST /v1/policy:accept": Call((*RULED, "second_person"), Accepted),
     "GET /v1/whoami": Call(answer=WhoamiView, headers=("Cache-Control",)),

@@ -20,6 +20,8 @@ from audit.engines import engine_for
 from audit.figures import Counted
 from audit.follower import Follower
 from audit.ledger import Ledger
+from audit.left_behind import APART as LEFT_BEHIND
+from audit.left_behind import LeftBehind
 from audit.postgres import GATEWAY, Embedded
 from audit.schema import check_fit, migrate
 from audit.signals import Alert
@@ -84,7 +86,6 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
-        log.info("orphan_reads_closed", reads=len(ledger.close_orphans()))
         parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, calling)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
@@ -98,6 +99,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(every_few_seconds(parts.refused_tokens.sweep))
+        stack.enter_context(every_few_seconds(LeftBehind(ledger).look, LEFT_BEHIND))
         stack.enter_context(every_few_seconds(partial(index_blocks, engine)))
         stack.enter_context(every_few_seconds(Reviews(engine, ledger, clock).remind))
         stack.enter_context(every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))

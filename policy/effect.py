@@ -11,7 +11,7 @@ from .approving import Panel, panel_of
 from .bundle import Bundle
 from .decide import decide
 from .decision import Allow, PlannedColumn, Refuse
-from .rows import columns_of
+from .rows import columns_of, parse
 from .scopes import Json, scope_to_json
 from .values import Grant, Principal, ReadRequest, Scope, Sensitivity, Treatment
 
@@ -37,9 +37,13 @@ class DatasetEffect:
 
     @property
     def is_telling(self) -> bool:
-        """Whether a number of rows tells what the treatments hide: the filter names a column that is not clear."""
+        """Whether a number of rows tells what the treatments hide: the filter names a column that is not clear.
+
+        The scope's own filter, that is: a budget of subjects only asks that there is one.
+        """
         clear = {each.column.name for each in self.columns if each.treatment is Treatment.CLEAR}
-        return self.plan.scope_rows is not None and not columns_of(self.plan.scope_rows) <= clear
+        own = self.plan.grant.scope.of(self.dataset)
+        return own is not None and own.rows != "" and not columns_of(parse(own.rows)) <= clear
 
 
 @dataclass(frozen=True, slots=True)

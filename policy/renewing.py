@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from .values import Grant, Scope
+from .values import Grant, GrantStatus, Scope
 
 UNUSED = timedelta(days=30)
 """A grant that nobody read under for so long is proposed for removal."""
@@ -15,7 +15,8 @@ AMPLE = 2
 def proposed(grant: Grant, used: Mapping[str, frozenset[str]], at: datetime) -> Scope | None:
     """The scope of `grant` with the columns and about the rows that were used, for as long again; None where none were.
 
-    `used` are the columns of each dataset that were read or filtered by. It starts where the grant ends.
+    `used` are the columns of each dataset that were read or filtered by. It starts where the grant ends, at once where
+    that is used up or revoked.
     """
     scope = grant.scope
     kept = (
@@ -25,7 +26,8 @@ def proposed(grant: Grant, used: Mapping[str, frozenset[str]], at: datetime) -> 
     datasets = tuple(one for one in kept if one.columns)
     if not datasets:
         return None
-    starts = max(scope.ends, at)
+    is_over = grant.status is GrantStatus.REVOKED or _is_used_up(grant)
+    starts = at if is_over else max(scope.ends, at)
     most = None if scope.max_rows is None else min(scope.max_rows, _rounded_up(AMPLE * max(grant.rows_used, 1)))
     return replace(scope, datasets=datasets, max_rows=most, starts=starts, ends=starts + (scope.ends - scope.starts))
 
@@ -34,6 +36,12 @@ def unused_for(grant: Grant, last_read: datetime | None, at: datetime) -> timede
     """How long nobody has read under a grant that could have been read under; nothing before it starts."""
     since = max(last_read or grant.scope.starts, grant.scope.starts)
     return max(at - since, timedelta(0))
+
+
+def _is_used_up(grant: Grant) -> bool:
+    """Whether every further read of it is beyond its budget."""
+    most = grant.scope.max_rows
+    return grant.has_met_more or (most is not None and grant.rows_used >= most)
 
 
 def _rounded_up(number: int) -> int:

@@ -13,6 +13,7 @@ from .answers import (
     Pause,
     Problem,
     Reloaded,
+    Told,
     Whoami,
 )
 from .client import Client, connect
@@ -55,6 +56,7 @@ __all__ = [
     "Reloaded",
     "RemitError",
     "RowReader",
+    "Told",
     "Unreachable",
     "Whoami",
     "connect",

@@ -266,6 +266,13 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The entry of the ledger that says what was told."""
+
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Reading is paused; `proposed` says who wants it lifted, which takes somebody else as well."""
 

@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Whoami
+from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Told, Whoami
 from .connection import Connection, Token, canonical
 from .errors import GatewayFault, Misuse
 from .granted import Granted
 from .requests import Requests
 from .rows import RowReader
+from .subjects import Subjects
 
 T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
@@ -22,6 +23,7 @@ _ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
 _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
 _ACCEPTED = TypeAdapter(Accepted)
 _PAUSE, _PAUSES = TypeAdapter(Pause), TypeAdapter(Page[Pause])
+_TOLD = TypeAdapter(Told)
 _LEDGER_KEYS = TypeAdapter(LedgerKeys)
 _DATASET, _DATASETS = TypeAdapter(Dataset), TypeAdapter(Page[Dataset])
 _GRANT, _GRANTS = TypeAdapter(Grant), TypeAdapter(Page[Grant])
@@ -69,6 +71,7 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.requests = Requests(connection)
+        self.subjects = Subjects(connection)
         """Scopes that are asked for, and what is decided on them."""
         self.granted = Granted(connection)
         """What became of grants, and what they were used for."""
@@ -191,6 +194,10 @@ class Client:
         """The ledger's name and public keys, as the gateway tells them: compare them over another channel."""
         return self._connection.get("/v1/audit/keys", _LEDGER_KEYS)
 
+    def tell_verdict(self, verdict: Mapping[str, object]) -> Told:
+        """Tells on-call that a verified ledger does not hold, which is a SEV1; what the verdict says is in the API."""
+        return self._connection.post("/v1/audit/verdicts", verdict, _TOLD)
+
     def exposure(
         self,
         dataset: str | None = None,
@@ -228,6 +235,11 @@ class Client:
     def resolve(self, alert: int | str, why: str) -> Alert:
         """Says that an alert is over; refused while what it was about is still open."""
         return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:resolve", {"why": why}, _ALERT)
+
+    def accept_open(self, alert: int | str, digest: str, why: str) -> Accepted:
+        """Accepts by its digest what would be open of what an alert closed; two people have to."""
+        asked = {"digest": digest, "why": why}
+        return self._connection.post(f"/v1/alerts/{_segment(str(alert))}:accept", asked, _ACCEPTED)
 
     def pauses(self) -> Iterator[Pause]:
         """Every pause in force."""

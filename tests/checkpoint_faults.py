@@ -48,10 +48,10 @@ PLACES = tuple(
         ("signer", "write", ("error=ENOSPC", "signal=KILL")),
         ("signer", "fsync", ("error=EIO", "signal=KILL")),
         ("signer", "rename", ("error=EIO", "signal=KILL")),
-        ("witness", "write", ("error=ENOSPC", "signal=KILL")),
+        # The disk's, and the socket's: it answers with the same call.
+        ("witness", "write", ("error=ENOSPC", "error=EPIPE", "signal=KILL")),
         ("witness", "fsync", ("error=EIO", "signal=KILL")),
         ("witness", "rename", ("error=EIO", "signal=KILL")),
-        ("witness", "sendto", ("error=EPIPE", "signal=KILL")),
     )
     for what in faults
 )

@@ -30,7 +30,7 @@ def main(url: str, home: Path, witness: str, key: str) -> None:
     audit.checkpointer.APART = audit.witnessing.LEFT_ALONE = 0
     engine = engine_for(url)
     ledger = Ledger(engine, gateway=f"gw-{datetime.now(UTC):%H%M%S%f}", clock=lambda: datetime.now(UTC))
-    ledger.close_orphans()
+    ledger.close_orphans(ledger.missing())
     checkpointer = Checkpointer(engine, ledger, key=home / NAME, home=home)
     with_witness = Witnessing(engine, ledger, Quorum((WitnessAt(witness, Verifier.parse(key)),), 1))
     print("ready", flush=True)

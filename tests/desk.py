@@ -15,7 +15,9 @@ from audit.ledger import Ledger
 from authz.asking import Asking, Declared
 from authz.bundles import BundleStore
 from authz.control import Control
+from authz.gate import Gate
 from authz.grants import GrantStore
+from authz.holds import Holds
 from authz.judging import Judging, Outcome
 from authz.keys import Keys
 from authz.pauses import PauseStore
@@ -127,7 +129,9 @@ def desk(world: World, engine: Engine, name: str) -> Iterator[Desk]:
     """A desk with a ledger, stores and a reader of its own."""
     clock: Callable[[], datetime] = lambda: world.now  # noqa: E731  # it has to look each time
     ledger = Ledger(engine, gateway=name, clock=clock)
-    control = Control(ledger, PauseStore(engine, ledger), BundleStore(engine), lambda: world.bundle, world.bundle)
+    pauses, grants = PauseStore(engine, ledger), GrantStore(engine, ledger)
+    gate = Gate(engine, ledger, Holds(engine, grants), pauses, clock)
+    control = Control(ledger, pauses, BundleStore(engine), lambda: world.bundle, world.bundle, gate)
     keys = Keys.open(world.folder / "home")
     reader = Reader(catalog_folder=world.folder, keys=keys)
     records, requests = Records(keys.of_literals()), RequestStore(engine)
@@ -140,7 +144,7 @@ def desk(world: World, engine: Engine, name: str) -> Iterator[Desk]:
             ledger,
             control,
             requests,
-            GrantStore(engine, ledger),
+            grants,
             Asking(**shared),
             Judging(**shared),
             Reviews(engine, ledger, clock),

@@ -55,3 +55,28 @@ def outlived(url: str, folder: Path, *, kills: int, seed: int) -> Outlived:
     told = [post.json["about"]["actor"] for post in taken]
     assert set(told) == set(recorded)
     return Outlived(kills, len(recorded), len(told) - len(set(told)))
+
+
+CONTAINED = """
+    SELECT state,
+        (SELECT count(*) FROM alert_steps WHERE alert = alerts.id AND event = 'contained'),
+        (SELECT count(*) FROM pauses WHERE kind = 'principal' AND target = alerts.actor),
+        (SELECT count(*) FROM audit_entries WHERE doc ->> 'kind' = 'alert.contained'
+            AND doc -> 'details' ->> 'principal' = alerts.actor),
+        (SELECT count(*) FROM audit_entries WHERE doc ->> 'kind' = 'pause.set'
+            AND doc -> 'details' ->> 'target' = alerts.actor),
+        (SELECT count(*) FROM audit_entries WHERE doc ->> 'kind' = 'hold.stored'
+            AND (doc -> 'details' ->> 'alert')::bigint = alerts.id)
+    FROM alerts ORDER BY id
+"""
+
+
+def contained(url: str, *, kills: int, seed: int, alerts: int) -> str:
+    """Fails where an alert is not contained exactly once: step, pause, hold checks, and an entry for each."""
+    command = [sys.executable, str(HERE / "containing.py"), url, str(kills), str(seed), str(alerts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    with psycopg.connect(url) as connection:
+        found = connection.execute(CONTAINED).fetchall()
+    assert found == [("contained", 1, 1, 1, 1, 1)] * alerts
+    return f"{kills} killed while they contained {alerts} alerts: each contained once, with its pause and its entries"

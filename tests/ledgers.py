@@ -106,7 +106,7 @@ class Grown:
         self.ledgers[0].close()
         self._wait_until_gone(self.ledgers[0]._gateway)
         self.ledgers[0] = Ledger(self.engine, gateway=f"gw-again-{number}", clock=_now)
-        self.ledgers[0].close_orphans()
+        self.ledgers[0].close_orphans(self.ledgers[0].missing())
         if self.checkpointers:
             self.checkpointers[0] = Checkpointer(self.engine, self.ledgers[0], key=self.home / NAME, home=self.home)
 

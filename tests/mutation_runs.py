@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -27,7 +28,7 @@ from audit.postgres import GATEWAY, Embedded
 from audit.restored import Outcome, Seen, compare
 from audit.schema import migrate
 from audit.spans import Problem
-from audit.verify import verify
+from audit.verify import verify, verify_on
 
 TEMPLATE = "remit_template"
 SHAPES = (
@@ -59,50 +60,63 @@ class Job:
     count: int = 0
 
 
-def found_by(url: str, keys: Sequence[Verifier], seen: Note) -> By:
-    """Who finds what is wrong at `url`: whoever only verifies, who noted the first key, who asks the witness."""
-    if problems(url):
-        return By.VERIFY
-    if problems(url, keys[:1]):
-        return By.KEY
-    outcome = compare(url, Seen.of(seen, [WITNESS.verifier])).outcome
-    has_other = outcome in (Outcome.LOST, Outcome.FORKED)
-    wrong = problems(url, keys, str(seen))
-    assert has_other is bool(wrong), f"two ways to ask the witness, two answers: {outcome}, {wrong}"
-    return By.WITNESS if has_other else By.NOBODY
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Looks at the ledger at `url` with what others know of it, over a session that is kept: a new one costs more."""
 
+    url: str
+    keys: Sequence[Verifier]
+    seen: Note
+    session: psycopg.Connection[Any]
 
-def problems(url: str, keys: Sequence[Verifier] = (), since: str = "") -> tuple[Problem, ...]:
-    """What verification finds."""
-    try:
-        verdict = verify(url, keys=keys, since=since)
-    except NotReadable as fault:
-        return (Problem(0, str(fault)),)  # nobody takes that for whole
-    assert (verdict.integrity and verdict.completeness) is not bool(verdict.problems)
-    return verdict.problems
+    @classmethod
+    @contextmanager
+    def at(cls, url: str, ledger: Grown) -> "Iterator[Looker]":
+        with psycopg.connect(url) as session:
+            yield cls(url, ledger.keys, ledger.seen(), session)
+
+    def found_by(self) -> By:
+        """Who finds what is wrong: whoever only verifies, who noted the first key, who asks the witness."""
+        if self._problems():
+            return By.VERIFY
+        if self._problems(self.keys[:1]):
+            return By.KEY
+        outcome = compare(self.url, Seen.of(self.seen, [WITNESS.verifier])).outcome
+        has_other = outcome in (Outcome.LOST, Outcome.FORKED)
+        wrong = self._problems(self.keys, str(self.seen))
+        assert has_other is bool(wrong), f"two ways to ask the witness, two answers: {outcome}, {wrong}"
+        return By.WITNESS if has_other else By.NOBODY
+
+    def _problems(self, keys: Sequence[Verifier] = (), since: str = "") -> tuple[Problem, ...]:
+        try:
+            verdict = verify_on(self.session, self.url, keys=keys, since=since)
+        except NotReadable as fault:
+            return (Problem(0, str(fault)),)  # nobody takes that for whole
+        assert (verdict.integrity and verdict.completeness) is not bool(verdict.problems)
+        return verdict.problems
 
 
 def mutated(job: Job) -> Counter[tuple[str, By]]:
     """How many mutations of each kind were found, by whom. Raises where one was found by others than it says."""
     counted = Counter[tuple[str, By]]()
-    with _made(job) as ledger, psycopg.connect(job.place.owner) as session:
-        url, keys, seen = job.place.owner, ledger.keys, ledger.seen()
+    url = job.place.owner
+    with _made(job) as ledger, psycopg.connect(url) as session, Looker.at(url, ledger) as looker:
         hand = Hand(session)
         state = hand.before
-        assert found_by(url, keys, seen) is By.NOBODY, "an untouched ledger"
+        assert looker.found_by() is By.NOBODY, "an untouched ledger"
         insider = Insider(random.Random(job.shape.seed), tuple(ledger.signers))
         for kind in KINDS:
             for changed in islice(kind.made(state, insider), -(-kind.share * job.count // 10_000)):
                 if changed == state:
                     continue
                 hand.change(state, changed)
-                found = found_by(url, keys, seen)
+                found = looker.found_by()
                 assert found is kind.found_by, _told(kind, found, job, state, changed)
                 hand.change(changed, state)
                 counted[kind.name, found] += 1
             print(f"{job.name}: {counted.total()} changes, up to `{kind.name}`", file=sys.stderr, flush=True)
         assert hand.read() == state
-        assert found_by(url, keys, seen) is By.NOBODY, "a ledger that was put back"
+        assert looker.found_by() is By.NOBODY, "a ledger that was put back"
     return counted
 
 
@@ -110,10 +124,11 @@ def untouched(job: Job) -> int:
     """1 where nobody finds anything; raises where somebody does."""
     with _made(job) as ledger:
         if job.shape.size == 0:
-            assert problems(job.place.owner) == ()
+            assert verify(job.place.owner).problems == ()
             return 1
-        found = found_by(job.place.owner, ledger.keys, ledger.seen())
-        assert found is By.NOBODY, (job.shape, found, problems(job.place.owner))
+        with Looker.at(job.place.owner, ledger) as looker:
+            found = looker.found_by()
+        assert found is By.NOBODY, (job.shape, found, verify(job.place.owner).problems)
     return 1
 
 

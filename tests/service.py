@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import httpx2
 import pyarrow as pa
+from nursery import Copied, Nursery
 
 from remit.demo.provider import PEOPLE, Person, Provider
 
@@ -48,6 +49,7 @@ who     = research.ml, train_ai_system, user.unique_id, read, trained, pseudonym
 keys    = research.ml, train_ai_system, user.behavior.keystrokes, read, trained, coarse, allow
 reviews_never = *, train_ai_system, user.workplace.performance, read, -, hidden, deny
 trail   = security, oversight, remit.audit, read, -, clear, allow
+erases  = privacy, oversight, remit.audit, administer, -, clear, allow
 alerts  = security, oversight, remit.alerts, read, -, clear, allow
 sees    = on_call, oversight, remit.alerts, read, -, clear, allow
 acts    = on_call, oversight, remit.alerts, respond, -, clear, allow
@@ -111,9 +113,11 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "max": Person(("research.ml",), {"privacy_training": "current"}),
     "lea": Person(("research.ml",), {"privacy_training": "current"}),
     "oda": Person(("on_call",)),
+    "odo": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
+    "nia": Person(("research.ml",), {"privacy_training": "current"}),
 }
-"""ana, max, lea and kim are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
+"""ana, max, lea, kim and nia are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
 most data, pia and oona are of privacy, the others oversee."""
 
 
@@ -136,23 +140,27 @@ class Service:
     url: str
     provider: Provider
     settings: dict[str, str]
-    process: "subprocess.Popen[bytes]" = field(init=False)
+    nursery: Nursery | None = None
+    process: "subprocess.Popen[bytes] | Copied" = field(init=False)
 
     def start(self, wait: bool = True) -> None:
         """Start it, and wait until it is ready."""
-        with (self.folder / "service.log").open("ab") as log:
-            command = [sys.executable, "-m", "remit", "serve"]
-            self.process = subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
-        while wait and not self._is_ready():
+        self.process = self._born() if self.nursery is None else self.nursery.born(self.environment, self.folder)
+        while wait and not self.is_ready():
             assert self.process.poll() is None, self.log()
             time.sleep(0.05)
+
+    def _born(self) -> "subprocess.Popen[bytes]":
+        with (self.folder / "service.log").open("ab") as log:
+            command = [sys.executable, "-m", "remit", "serve"]
+            return subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
 
     @property
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
         return clean | self.settings
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return HTTP.get(f"{self.url}/readyz").status_code == 200
         except httpx2.HTTPError:
@@ -227,27 +235,29 @@ def scope_of(**given: Any) -> dict[str, Any]:
 def serving(folder: Path, database_url: str, **settings: str) -> Iterator[Service]:
     """A gateway over fresh data in `folder`, on `database_url` (empty: embedded), until the end of the `with`."""
     make_data(folder)
-    with create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
     with Provider(people=STAFF) as provider:
-        service = Service(
-            folder,
-            f"http://{address}",
-            provider,
-            {
-                "REMIT_HOME": str(folder / "home"),
-                "REMIT_DATABASE_URL": database_url,
-                "REMIT_POLICIES": str(folder / "policies.conf"),
-                "REMIT_CATALOG": str(folder / "catalog.toml"),
-                "REMIT_LISTEN": address,
-                "REMIT_OIDC_ISSUER": provider.url,
-                "REMIT_ATTRIBUTE_CLAIMS": "privacy_training,region",
-                **settings,
-            },
-        )
+        service = prepared(folder, database_url, provider, **settings)
         service.start()
         try:
             yield service
         finally:
             if service.process.poll() is None:
                 service.stop()
+
+
+def prepared(
+    folder: Path, database_url: str, provider: Provider, nursery: Nursery | None = None, **settings: str
+) -> Service:
+    """A gateway over the data in `folder`, to be started."""
+    with create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    own = {
+        "REMIT_HOME": str(folder / "home"),
+        "REMIT_DATABASE_URL": database_url,
+        "REMIT_POLICIES": str(folder / "policies.conf"),
+        "REMIT_CATALOG": str(folder / "catalog.toml"),
+        "REMIT_LISTEN": address,
+        "REMIT_OIDC_ISSUER": provider.url,
+        "REMIT_ATTRIBUTE_CLAIMS": "privacy_training,region",
+    }
+    return Service(folder, f"http://{address}", provider, own | settings, nursery)

@@ -133,8 +133,8 @@ def test_a_message_says_what_is_declared_asked_and_given_and_what_to_do() -> Non
         ("when", "2026-11-21 08:00:00 UTC"),
         ("entries", "41"),
         ("see", "`remit alerts show 7`"),
-        ("next", "ask `ana` what it was for, and revoke the grant where there is no good answer"),
-        ("contain", "`remit grants revoke g-7`"),
+        ("next", "ask `ana` what it was for, and contain it where there is no good answer"),
+        ("contain", "`remit alerts contain 7`, or only the grant: `remit alerts contain 7 --what grant`"),
     ]
 
 

@@ -380,6 +380,15 @@ def test_a_pause_is_lifted_by_the_second_one_who_asks(wire: Wire, run: Run) -> N
     assert "lifted: dataset events" in run("pauses", "lift", "p-1", "--why", "mended").out
 
 
+def test_what_is_open_of_an_alert_is_accepted_by_its_digest_and_a_reason(wire: Wire, run: Run) -> None:
+    accepted = {"digest": "sha256:1", "alerts": [3], "by": ["olga"], "needed": 2}
+    wire.answers("POST", "/v1/alerts/3:accept", says(accepted), says({**accepted, "by": ["oda", "olga"]}))
+    asked = ("alerts", "accept", "3", "--open", "sha256:1", "--why", "granted since")
+    assert "it takes 2 people" in run(*asked).out
+    assert wire.asked[-1].body == {"digest": "sha256:1", "why": "granted since"}
+    assert "is asked no more" in run(*asked).out
+
+
 def test_a_bundle_is_accepted_by_its_digest_and_a_reason(wire: Wire, run: Run) -> None:
     accepted = {"digest": "sha256:1", "alerts": [3], "by": ["olga"], "needed": 2}
     wire.answers("POST", "/v1/policy:accept", says(accepted), says({**accepted, "by": ["olga", "otto"]}))

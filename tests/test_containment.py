@@ -1,6 +1,7 @@
 """From an alert to what is closed, and that it stays so."""
 
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(sha
     assert done(shared, lift)["proposed"]["by"] == "olga"
     assert post(shared, lift).json()["code"] == "second_person"
     assert shared.read(grant=alert["grant"]).json()["code"] == "paused"
-    assert done(shared, lift, "otto")["lifted"]
+    assert done(shared, lift, "oda")["lifted"]
     assert shared.read(grant=alert["grant"]).status_code == 200
     assert done(shared, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
     kinds = [entry["kind"] for entry in shared.entries()]
@@ -127,11 +128,11 @@ def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(sh
     assert shared.read(who="max", grant=others).status_code == 200
     done(shared, f"/v1/alerts/{alert['id']}:contain", what="grant")
     assert next(entry["kind"] for entry in shared.entries(grant=alert["grant"], kind="grant")) == "grant.suspended"
-    pause = shared.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "otto", "reason": "a test"})
+    pause = shared.call("POST", "/v1/pauses", "olga", json={"kind": "principal", "target": "odo", "reason": "a test"})
     assert pause.status_code == 201
-    lift = post(shared, f"/v1/pauses/{pause.json()['id']}:lift", "otto")
+    lift = post(shared, f"/v1/pauses/{pause.json()['id']}:lift", "odo")
     assert (lift.status_code, lift.json()["code"]) == (403, "suspended")
-    assert shared.call("GET", "/v1/alerts", "otto").json()["code"] == "suspended"
+    assert shared.call("GET", "/v1/alerts", "odo").json()["code"] == "suspended"
 
 
 def test_nothing_that_is_only_looked_at_changes_anything(shared: Service) -> None:
@@ -178,10 +179,10 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert done(own, "/v1/policy:accept", **accept)["by"] == ["olga"]
     assert done(own, "/v1/policy:accept", **accept)["by"] == ["olga"]
     assert own.call("POST", "/v1/policy:reload", "eve").json()["code"] == "hold_check"
-    assert post(own, "/v1/policy:accept", "otto", digest="sha256:0").json()["code"] == "bad_request"
-    assert done(own, "/v1/policy:accept", "otto", **accept)["by"] == ["olga", "otto"]
+    assert post(own, "/v1/policy:accept", "oda", digest="sha256:0").json()["code"] == "bad_request"
+    assert done(own, "/v1/policy:accept", "oda", **accept)["by"] == ["oda", "olga"]
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
-    assert own.entries(kind="policy.activated")[0]["details"]["accepted_by"] == ["olga", "otto"]
+    assert own.entries(kind="policy.activated")[0]["details"]["accepted_by"] == ["oda", "olga"]
     assert alert_of(own, code="hold_open_by_rules")["severity"] == 2
     own.grant(columns=["screen"])
     with psycopg.connect(own.settings["REMIT_DATABASE_URL"], autocommit=True) as clock:
@@ -194,19 +195,28 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert history[-1]["by"] == "remit"
     (pause,) = own.call("GET", "/v1/pauses", "olga").json()["items"]
     assert post(own, f"/v1/pauses/{pause['id']}:lift").json()["code"] == "hold_check"
+    refused = post(own, f"/v1/alerts/{alert['id']}:resolve").json()
+    assert refused["code"] == "hold_check"
+    named = re.search(f"remit alerts accept {alert['id']} --open (sha256:[0-9a-f]+)", refused["help"])
+    assert named
+    accepting = f"/v1/alerts/{alert['id']}:accept"
+    assert post(own, accepting, "oda", digest="sha256:0").json()["code"] == "changed"
+    assert post(own, accepting, "eve", digest=named[1]).json()["code"] == "no_rule"
+    assert done(own, accepting, digest=named[1])["by"] == ["olga"]
     assert post(own, f"/v1/alerts/{alert['id']}:resolve").json()["code"] == "hold_check"
     (own.folder / "policies.conf").write_text(POLICIES)
     assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    assert post(own, accepting, "oda", digest=named[1]).json()["code"] == "bad_request"
     assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
-    for who in ("olga", "otto"):
+    for who in ("olga", "oda"):
         done(own, f"/v1/pauses/{pause['id']}:lift", who)
     assert own.call("GET", "/v1/pauses", "olga").json()["items"] == []
 
 
-def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: Service) -> None:
+def test_what_was_contained_outlives_a_kill_and_no_start_lets_in_a_bundle_that_opens_it(own: Service) -> None:
     alert = excess(own)
-    done(own, f"/v1/alerts/{alert['id']}:resolve")
-    own.stop()
+    done(own, f"/v1/alerts/{alert['id']}:contain")
+    own.stop(signal.SIGKILL)
     widened(own)
     own.start(wait=False)
     assert own.process.wait(timeout=240) == 1
@@ -215,3 +225,7 @@ def test_a_gateway_does_not_start_with_a_bundle_that_opens_what_was_closed(own: 
     own.start()
     assert own.entries(kind="policy.refused")
     assert alert_of(own, code="hold_would_open")["dataset"] == "events"
+    assert alert_of(own, id=alert["id"])["state"] == "contained"
+    assert len(own.entries(kind="alert.contained")) == len(own.entries(kind="pause.set")) == 1
+    refused = own.read(grant=alert["grant"])
+    assert (refused.status_code, refused.json()["code"]) == (423, "paused")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from receivers import PATIENCE, mailbox, receiving, wait_until
+from sqlalchemy import Connection
 
 import remit
-from audit.alerts import Alerts
+from audit.alerts import Alerts, held
 from audit.apprised import BadAlertUrl
 from audit.channels import channels_of
 from audit.delivery import Delivery
@@ -29,6 +30,8 @@ from audit.outbox import Outbox, enqueue
 from audit.sending import wait_after
 from audit.severities import Severity
 from audit.signals import Alert, signal_of
+from audit.states import Event as States
+from audit.steps import Doing, step
 from audit.trail import after
 from audit.watchman import Watchman
 
@@ -94,6 +97,15 @@ class Gateway:
         known = {"actor": actor, "dataset": "keystrokes", "code": "beyond_columns", "excess": "beyond"}
         return self.ledger.append(Entry(Kind.READ_REFUSED, **{**known, **fields}, details=details)).seq
 
+    def contain(self, alert: int, by: str) -> None:
+        """Take the step alone: what is paused with it is containment's."""
+
+        def work(connection: Connection) -> list[Entry]:
+            doing = Doing(States.CONTAINED, by, "closed", datetime.now(UTC))
+            return [entry for one in [held(connection, alert)] if one and (entry := step(connection, one, doing))]
+
+        self.ledger.change(work, raises_epoch=False)
+
     def letters(self, state: str) -> list[tuple[str, str]]:
         """Channel and event of each letter in that state."""
         return [
@@ -135,7 +147,7 @@ def test_an_alert_reaches_every_kind_of_channel_with_declared_against_asked_and_
         "asked:    text",
         f"entries:  {seq}",
         "see:      `remit alerts show 1`",
-        "contain:  `remit grants revoke g-7`",
+        "contain:  `remit alerts contain 1`, or only the grant: `remit alerts contain 1 --what grant`",
     ]
     assert post.path == "/page?team=a"
     assert (post.json["event"], post.json["about"]["alert"], post.json["about"]["asked"]) == ("raised", 1, "text")
@@ -396,6 +408,21 @@ def test_whoever_acknowledges_calls_off_the_next_level_and_only_who_was_called_h
     assert lead.posts.empty()
 
 
+def test_what_a_gateway_contained_by_itself_still_calls_the_next_level_until_somebody_is_on_it(
+    levels: tuple[Any, ...],
+) -> None:
+    gateway, first, lead, _ = levels
+    gateway.refuse()
+    first.next()
+    gateway.contain(1, by="remit")
+    first.next()
+    assert ("lead", "raised") in gateway.letters("waiting")
+    gateway.alerts.acknowledge(1, by="olga", why="looking")
+    assert first.next().json["event"] == "acknowledged"
+    assert gateway.letters("not_needed") == [("lead", "raised")]
+    assert lead.posts.empty()
+
+
 def test_sev4_calls_nobody_and_is_told_to_the_owner_once_a_day(levels: tuple[Any, ...]) -> None:
     gateway, first, lead, owners = levels
     for actor in ("ana", "sam", "ana"):
@@ -528,7 +555,12 @@ def test_the_figures_say_what_is_open_what_waits_and_that_nothing_is_lost(databa
         counted.look()
         assert counted.figures.open[Severity.SEV3] == 1
         assert (counted.figures.waiting, counted.figures.lost, counted.figures.behind) == (1, 0, 0)
+        assert counted.figures.to_contain["0.5"] != counted.figures.to_contain["0.5"], "nothing was contained yet"
         assert counted.figures.age > 0
+        gateway.contain(1, by="remit")
+        counted.look()
+        assert counted.figures.open[Severity.SEV3] == 1
+        assert counted.figures.to_contain["0.5"] > 0
         signed.answers[:] = [200]
         wait_until(lambda: gateway.letters("delivered"))
         gateway.alerts.acknowledge(1, by="olga", why="")

@@ -13,12 +13,14 @@ from sqlalchemy import text
 
 from audit.alerts import Alerts
 from audit.entries import Entry, Kind
+from audit.errors import StaleEpoch
 from audit.follower import Follower
 from audit.ledger import Ledger
 from audit.severities import Severity
 from audit.signals import Alert, signal_of
 from audit.states import State
 from audit.trail import after
+from authz.acceptances import Acceptances
 from authz.alone import Alone
 from authz.bundles import BundleStore
 from authz.containment import Containment, Lifting, StillOpen
@@ -31,6 +33,7 @@ from authz.holds import Holds
 from authz.measures import Measure
 from authz.pauses import PauseStore
 from authz.permit import Permitted
+from authz.records import Records
 from policy.bundle import Bundle
 from policy.scopes import scope_from_json
 from policy.values import Pause, Principal
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
 PURPOSE = "train_ai_system.computer_use"
 BUNDLE = bundle_of()
+FOR_THE_TRAINED = bundle_of(
+    POLICIES + "screens = research.ml, train_ai_system, user.content.screen, read, trained, clear, allow\n"
+)
 WIDER = bundle_of(POLICIES + "screens = research.ml, train_ai_system, user.content.screen, read, -, clear, allow\n")
 OLGA, OTTO = Principal("olga", teams=("on_call",)), Principal("otto", teams=("on_call",))
 EVENTS = Measure("dataset", "events")
@@ -116,7 +122,8 @@ class Gateway:
             "justification": "a test",
             "datasets": {"events": {"columns": list(columns)}},
         }
-        return self.grants.add(scope_from_json(scope), by=OLGA, at=now(), under=self.under).id
+        declared, records = scope_from_json(scope), Records(bytes(32))
+        return self.grants.add(declared, by=OLGA, at=now(), under=self.under, records=records).id
 
     def contain(self, alert: Alert, measure: Measure = EVENTS) -> Alert:
         assert self.containment.contain(alert, measure, by=OLGA, why="a test", under=self.under)
@@ -172,6 +179,54 @@ def test_what_is_open_by_the_rules_is_a_sev2_and_what_is_open_whole_brings_its_s
     assert gateway.again(alert).state == State.CONTAINED
     assert gateway.run()
     assert [entry["details"]["path"] for entry in gateway.entries("hold.closed")] == ["whole"]
+
+
+def test_two_people_accept_a_single_access_that_is_open_again_by_its_name_and_then_it_is_asked_no_more(
+    gateway: Gateway,
+) -> None:
+    alert = gateway.excess()
+    gateway.contain(alert)
+    assert gateway.resolve(alert) is True
+    for who in (OLGA, OTTO):
+        gateway.lift(who)
+    accept(gateway, FOR_THE_TRAINED)
+    gateway.grant("screen")
+    assert gateway.run()
+    (back,) = (each for each in gateway.follow() if each.id == alert.id)
+    gateway.alone.look()
+    acceptances = Acceptances(gateway.engine, gateway.ledger, gateway.holds, gateway.pauses, now)
+    opened = acceptances.opened(back, FOR_THE_TRAINED)
+    assert isinstance(gateway.resolve(alert), StillOpen)
+    accepted = [acceptances.accept(opened, by=who, why="meant", under=gateway.under) for who in (OLGA, OLGA, OTTO)]
+    assert [each.is_enough for each in accepted] == [False, False, True]
+    assert [each["details"]["by"] for each in gateway.entries("hold.accepted")] == [
+        ["olga"],
+        ["olga"],
+        ["olga", "otto"],
+    ]
+    assert acceptances.opened(back, FOR_THE_TRAINED).found == ()
+    assert gateway.resolve(alert) is True
+    for who in (OLGA, OTTO):
+        assert isinstance(gateway.lift(who), Lifting)
+    assert gateway.run()
+    assert gateway.follow() == []
+    assert gateway.again(alert).state == State.RESOLVED
+    gateway.files = WIDER
+    with pytest.raises(BundleHeld):  # what nobody accepted stays tested
+        gateway.control.reload(actor="eve")
+
+
+def test_what_is_accepted_is_what_is_open_then_and_another_name_after_the_alert_counted_again(gateway: Gateway) -> None:
+    alert = gateway.contain(gateway.excess())
+    acceptances = Acceptances(gateway.engine, gateway.ledger, gateway.holds, gateway.pauses, now)
+    assert acceptances.opened(alert, BUNDLE).found == ()
+    opened = acceptances.opened(alert, WIDER)
+    assert opened.found
+    assert opened.name != acceptances.opened(replace(alert, last_seq=alert.last_seq + 1), WIDER).name
+    stale = replace(gateway.under, epoch=0)
+    with pytest.raises(StaleEpoch):
+        acceptances.accept(opened, by=OLGA, why="late", under=stale)
+    assert gateway.entries("hold.accepted") == []
 
 
 def test_a_pause_is_not_lifted_and_an_alert_not_resolved_while_only_the_pause_closes_it(gateway: Gateway) -> None:

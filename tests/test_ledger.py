@@ -26,6 +26,7 @@ from audit.entries import Entry, Kind
 from audit.errors import ClockBehind, NotCanonical, NotRecorded, StaleEpoch
 from audit.head import Batch, read_head, write
 from audit.ledger import Ledger
+from audit.left_behind import LeftBehind
 from audit.merkle import Frontier
 from audit.postgres import Embedded
 from audit.schema import migrate
@@ -309,6 +310,12 @@ def test_a_database_that_does_not_answer_records_nothing(tmp_path):
                 attempt()
 
 
+def until_missing(ledger, gateways):
+    """PostgreSQL notices the end of a session a moment later."""
+    while ledger.missing() != gateways:
+        assert ledger.missing() <= gateways
+
+
 def test_only_reads_of_gateways_that_are_gone_are_closed_as_interrupted(database):
     gone = Ledger(database.engine(), gateway="gw-gone", clock=now)
     gone.append(begun("r-ended"))
@@ -318,8 +325,9 @@ def test_only_reads_of_gateways_that_are_gone_are_closed_as_interrupted(database
     with a_ledger(database.engine(), "gw-alive") as alive, a_ledger(database.engine(), "gw-new") as new:
         alive.append(begun("r-running"))
         new.append(begun("r-own"))
-        assert len(new.close_orphans()) == 1
-        assert new.close_orphans() == ()
+        until_missing(new, {"gw-gone"})
+        assert len(new.close_orphans(["gw-gone", "gw-alive"])) == 1
+        assert new.missing() == frozenset()
         (line,) = search(database.engine(), Query(kind="read.interrupted")).lines
         assert line.doc["read"] == "r-left"
         assert line.doc["gateway"] == "gw-new"
@@ -327,13 +335,29 @@ def test_only_reads_of_gateways_that_are_gone_are_closed_as_interrupted(database
         assert verify(database.url()).completeness
 
 
-def test_two_that_start_at_once_close_what_was_left_once(database):
+def test_a_gateway_is_gone_whose_lock_was_free_twice_in_a_row_and_not_before(database):
+    """After a crash of the database every lock is free for a moment, also of those that live."""
+    with a_ledger(database.engine(), "gw-back") as back, a_ledger(database.engine(), "gw-looks") as looks:
+        left = LeftBehind(looks)
+        for name in ("gw-gone", "gw-back"):
+            with a_ledger(database.engine(), name) as crashed:
+                crashed.append(begun(f"r-of-{name}"))
+        until_missing(looks, {"gw-gone", "gw-back"})
+        assert left.look() == 0
+        back.append(begun("r-on"))
+        assert left.look() == 1
+        (line,) = search(database.engine(), Query(kind="read.interrupted")).lines
+        assert line.doc["read"] == "r-of-gw-gone"
+
+
+def test_two_that_look_at_once_close_what_was_left_once(database):
     with a_ledger(database.engine(), "gw-gone") as gone:
         for number in range(20):
             gone.append(begun(f"r-{number}"))
     starting = [Ledger(database.engine(), gateway=f"gw-{number}", clock=now) for number in range(4)]
+    until_missing(starting[0], {"gw-gone"})
     with ThreadPoolExecutor(4) as pool:
-        assert sum(len(closed) for closed in pool.map(Ledger.close_orphans, starting)) == 20
+        assert sum(len(closed) for closed in pool.map(lambda each: each.close_orphans(["gw-gone"]), starting)) == 20
     for ledger in starting:
         ledger.close()
     assert verify(database.url()).completeness

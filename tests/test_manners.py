@@ -142,7 +142,7 @@ def completed(words: str, **more: str) -> list[str]:
 
 def test_commands_and_options_are_completed_without_a_gateway() -> None:
     assert {"login", "logout"} <= set(completed("remit log"))
-    assert completed("remit grants rev") == ["revoke"]
+    assert completed("remit grants revo") == ["revoke"]
     assert "--columns" in completed("remit read events --col")
 
 

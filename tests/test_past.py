@@ -87,6 +87,20 @@ def test_a_scope_or_a_pause_that_is_not_understood_is_a_gap_and_no_silence(writt
     assert f"pause of entry {pause}" in gaps
 
 
+def test_somebody_who_is_suspended_could_not_read_and_a_lift_that_was_only_proposed_lifts_nothing(
+    written: Written,
+) -> None:
+    written.bundle()
+    written.add(Kind.GRANT_ADDED, grant="g-1", details={"scope": SCOPE})
+    written.read("r-1", rows=5, ended_by="end")
+    for kind in (Kind.PAUSE_SET, Kind.PAUSE_LIFT_PROPOSED, Kind.PAUSE_LIFTED):
+        written.add(kind, details={"pause": "p-1", "what": "principal", "target": "ana", "reason": "a stolen token"})
+    found = written.report()
+    # The bundle is the first minute's entry; set in the fifth, proposed in the sixth, lifted in the seventh.
+    assert [(minutes(one.since), minutes(one.until)) for one in found.could] == [(2, 5), (7, 120)]
+    assert not [gap for gap in found.incomplete if "pause" in gap]
+
+
 def test_a_grant_opens_from_its_entry_until_it_is_suspended_and_again_when_it_is_resumed(written: Written) -> None:
     written.bundle()
     written.add(Kind.GRANT_ADDED, grant="g-1", details={"scope": SCOPE})

@@ -126,7 +126,7 @@ def test_a_pause_stands_above_every_grant_until_two_people_lift_it(own_service: 
         response = own_service.read(grant=grant)
         assert (response.status_code, response.json()["code"]) == (423, "paused")
         assert "an incident" in response.json()["detail"]
-        for who in ("olga", "otto"):
+        for who in ("olga", "oda"):
             own_service.call("POST", f"/v1/pauses/{pause['id']}:lift", who, json={"why": "over"})
         assert own_service.read(grant=grant).status_code == 200
     body = {"kind": "dataset", "target": "long", "reason": "another one"}
@@ -152,7 +152,7 @@ def test_a_budget_is_counted_over_reads_the_last_one_is_cut_and_then_it_is_used_
 
 
 def test_of_several_grants_the_first_that_permits_wins_and_they_are_never_united(service: Service) -> None:
-    principal = "lea"
+    principal = "nia"
     narrow = service.grant(principal=principal, dataset="long", columns=["x"])
     time.sleep(1.1)  # ids sort by the second they were made in
     wide = service.grant(principal=principal, dataset="long", columns=["who"])
@@ -201,6 +201,17 @@ def test_literals_that_name_a_person_are_hashed_in_the_ledger_and_filters_not_un
     (entry,) = service.entries(read=refused["read"])
     assert "somebody" not in str(entry)
     assert entry["details"]["asked_rows"].startswith("sha256:")
+
+
+def test_a_grant_that_is_added_names_nobody_in_the_ledger_and_the_administrator_sees_it_whole(service: Service) -> None:
+    rows = "who in ('e1', 'somebody') and x < 417"
+    grant = service.grant(columns=["x"], rows=rows)
+    (entry,) = service.entries(grant=grant, kind="grant.added")
+    recorded = entry["details"]["scope"]["datasets"]["events"]["rows"]
+    assert "somebody" not in str(entry)
+    assert recorded.count("hmac:") == 2
+    assert "417" in recorded
+    assert service.call("GET", f"/v1/grants/{grant}", "eve").json()["datasets"]["events"]["rows"] == rows
 
 
 def test_an_excess_on_high_data_raises_a_sev3_that_on_call_sees_and_acknowledges(service: Service) -> None:

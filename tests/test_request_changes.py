@@ -175,7 +175,9 @@ def test_while_reading_is_paused_nothing_is_counted(desks: tuple[Desk, Desk]) ->
     one = pauses.set(Pause("dataset", "events", "an incident"), by=person("sam"), at=desks[0].world.now, under=under)
     assert desks[1].asked("kim", "x").reach == {}
     under = Permitted(state.bundle, (), desks[0].control.refresh().epoch)
-    pauses.lift(one.id, by=person("sam"), why="over", under=under)
+    assert pauses.propose(one, by=person("sam"), at=desks[0].world.now, why="over", under=under)
+    under = Permitted(state.bundle, (), desks[0].control.refresh().epoch)
+    assert pauses.lift(one, by=person("olga"), why="over", under=under)
     assert "events" in desks[1].asked("kim", "x").reach
 
 

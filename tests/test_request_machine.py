@@ -1,4 +1,5 @@
-"""The life of requests and grants against a simple model: two desks on two engines over one PostgreSQL, any order."""
+"""The life of requests and grants against a simple model: two desks over one PostgreSQL, the second of them in a
+process of its own, any order, and now and then both at the same moment."""
 
 import itertools
 import tempfile
@@ -7,10 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import NUMBERS, made_database
 from desk import TEAMS, Desk, World, desk, person
+from desk_process import Elsewhere, elsewhere
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -22,9 +25,10 @@ from authz.permit import Permitted
 from authz.requests import Request
 from authz.standing import Cannot, Reason
 from policy.lifecycle import GrantState, grant_state
-from policy.values import GrantStatus
+from policy.values import Grant, GrantStatus
 
 LOW, HIGH = ("at", "x"), ("x", "key_ms")
+WITH, WITHOUT = "with privacy", "without"
 WITHOUT_PRIVACY = "\n".join(line for line in POLICIES.splitlines() if not line.startswith("privacy_approves")) + "\n"
 
 
@@ -64,13 +68,13 @@ def most_filled(people: list[str], parties: frozenset[str], has_privacy: bool) -
 class Machine(RuleBasedStateMachine):
     """Every step at one of two desks; what comes back is what the model says."""
 
-    desks: tuple[Desk, Desk]
-    world: World
-    rulings: dict[bool, object]
+    here: Desk
+    there: Elsewhere
+    rulings: dict[str, object]
     number = itertools.count(1)
 
     ids = Bundle("ids")
-    at = st.integers(0, 1)
+    at = st.booleans()
     people = st.sampled_from(("otto", "oona", "pia", "bob", "requester"))
 
     def __init__(self) -> None:
@@ -81,7 +85,17 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def now(self) -> datetime:
-        return self.world.now
+        return self.here.world.now
+
+    @property
+    def ruling(self) -> str:
+        return WITH if self.has_privacy else WITHOUT
+
+    def at_desk(self, is_here: bool, part: str, method: str, *arguments: object, **named: object) -> object:
+        """Do it at the desk of this process, or at the other."""
+        if is_here:
+            return getattr(getattr(self.here, part), method)(*arguments, **named)
+        return self.there.call(self.now, self.ruling, part, method, *arguments, **named)
 
     def state(self, id: str) -> str:
         known = self.known[id]
@@ -92,47 +106,62 @@ class Machine(RuleBasedStateMachine):
 
     def remember(self, id: str) -> None:
         """Keep the digest of what is shown now, to be named later."""
-        self.known[id].shown[self.known[id].version] = self.desks[0].shown(id)
+        self.known[id].shown[self.known[id].version] = self.here.shown(id)
 
     def switch(self, has_privacy: bool) -> None:
         self.has_privacy = has_privacy
-        self.world.bundle = self.rulings[has_privacy]  # type: ignore[assignment]
-        self.desks[0].control.activate(self.world.bundle, actor="remit")
+        world = self.here.world
+        world.bundle = self.rulings[self.ruling]  # type: ignore[assignment]
+        self.here.control.activate(world.bundle, actor="remit")
 
-    @rule(target=ids, desk=at, columns=st.sampled_from((LOW, HIGH)), who=st.sampled_from(("ana", "lea")))
-    def create(self, desk: int, columns: tuple[str, ...], who: str) -> str:
+    @rule(target=ids, is_here=at, columns=st.sampled_from((LOW, HIGH)), who=st.sampled_from(("ana", "lea")))
+    def create(self, is_here: bool, columns: tuple[str, ...], who: str) -> str:
         name = f"{who}{self.own}"
-        made = self.desks[desk].asking.create(self.desks[desk].declared(name, *columns), person(name), self.now)
+        declared = self.here.declared(name, *columns)
+        made = self.at_desk(is_here, "asking", "create", declared, person(name), self.now)
         assert isinstance(made, Request)
         parties = frozenset({"owner"} | ({"privacy"} if columns == HIGH else set()))
         self.known[made.id] = Modelled(name, parties, made.scope.ends)
         self.remember(made.id)
         return made.id
 
-    @rule(id=ids, desk=at, who=people, is_stale=st.booleans())
-    def approve(self, id: str, desk: int, who: str, is_stale: bool) -> None:
-        known, who = self.known[id], self.named(id, who)
-        version = 0 if is_stale else known.version
-        judging = self.desks[desk].judging
-        made = judging.approve(id, person(who), shown=known.shown[version], comment="", at=self.now)
+    @rule(id=ids, is_here=at, who=people, is_stale=st.booleans())
+    def approve(self, id: str, is_here: bool, who: str, is_stale: bool) -> None:
+        who, shown = self.named(id, who), self.known[id].shown
+        version = 0 if is_stale else self.known[id].version
+        named = {"shown": shown[version], "comment": "", "at": self.now}
+        made = self.at_desk(is_here, "judging", "approve", id, person(who), **named)
+        expected = self.approved(id, who, version)
+        assert told(made) is expected
+        assert expected is not None or made.state.value == self.known[id].state  # type: ignore[attr-defined]
+
+    @rule(id=ids, pair=st.permutations(("otto", "oona", "pia")))
+    def approve_both_at_the_same_moment(self, id: str, pair: list[str]) -> None:
+        """Whoever comes first: as many approvals count, and the same becomes of the request."""
+        named = {"shown": self.known[id].shown[self.known[id].version], "comment": "", "at": self.now}
+        self.there.begin(self.now, self.ruling, "judging", "approve", id, person(pair[1]), **named)
+        outcomes = [told(self.here.judging.approve(id, person(pair[0]), **named)), told(self.there.answer())]
+        expected = [self.approved(id, who, self.known[id].version) for who in pair[:2]]
+        assert outcomes.count(None) == expected.count(None)
+        request = self.here.requests.get(id)
+        assert request is not None
+        # Who of the two was too late is theirs to settle; the model goes on from what became of it.
+        self.known[id].approvals = [each.by.name for each in request.approvals]
+
+    def approved(self, id: str, who: str, version: int) -> Reason | None:
+        """What an approval must come to; where it counts, the model has it from now on."""
+        known = self.known[id]
         if (wrong := self.wrong(id, who)) is not None:
-            assert isinstance(made, Cannot)
-            assert made.reason is wrong
-            return
+            return wrong
         if version != known.version:
-            assert isinstance(made, Cannot)
-            assert made.reason is Reason.CHANGED
-            return
+            return Reason.CHANGED
         counts = [each for each in known.approvals if roles(each, known.parties, self.has_privacy)]
         filled = most_filled(counts, known.parties, self.has_privacy)
         if who in counts or most_filled([*counts, who], known.parties, self.has_privacy) == filled:
-            assert isinstance(made, Cannot)
-            assert made.reason is Reason.NOT_APPROVER
-            return
+            return Reason.NOT_APPROVER
         known.approvals = [*counts, who]
         known.state = "granted" if filled + 1 == len(known.parties) else "open"
-        assert isinstance(made, Request)
-        assert made.state.value == known.state
+        return None
 
     def wrong(self, id: str, who: str) -> Reason | None:
         """Why an approver's step must fail before it is looked at."""
@@ -142,61 +171,54 @@ class Machine(RuleBasedStateMachine):
         has_say = who != known.requester and roles(who, known.parties, self.has_privacy)
         return None if has_say else Reason.NOT_APPROVER
 
-    @rule(id=ids, desk=at, who=people, most=st.integers(1, 1200))
-    def narrow(self, id: str, desk: int, who: str, most: int) -> None:
+    @rule(id=ids, is_here=at, who=people, most=st.integers(1, 1200))
+    def narrow(self, id: str, is_here: bool, who: str, most: int) -> None:
         known, who = self.known[id], self.named(id, who)
-        if self.wrong(id, who) is None and most >= known.rows:
+        expected = self.wrong(id, who)
+        if expected is None and most >= known.rows:
             return
-        shown = known.shown[known.version]
-        judging = self.desks[desk].judging
-        made = judging.narrow(id, {"max_rows": most}, person(who), shown=shown, why="less", at=self.now)
-        if (wrong := self.wrong(id, who)) is not None:
-            assert isinstance(made, Cannot)
-            assert made.reason is wrong
-            return
-        assert isinstance(made, Request)
-        known.version, known.approvals, known.rows = known.version + 1, [], most
-        self.remember(id)
+        named = {"shown": known.shown[known.version], "why": "less", "at": self.now}
+        made = self.at_desk(is_here, "judging", "narrow", id, {"max_rows": most}, person(who), **named)
+        assert told(made) is expected
+        if expected is None:
+            known.version, known.approvals, known.rows = known.version + 1, [], most
+            self.remember(id)
 
-    @rule(id=ids, desk=at, who=people)
-    def deny(self, id: str, desk: int, who: str) -> None:
+    @rule(id=ids, is_here=at, who=people)
+    def deny(self, id: str, is_here: bool, who: str) -> None:
         who = self.named(id, who)
-        made = self.desks[desk].judging.deny(id, person(who), why="no", at=self.now)
-        if (wrong := self.wrong(id, who)) is not None:
-            assert isinstance(made, Cannot)
-            assert made.reason is wrong
-        else:
-            assert isinstance(made, Request)
+        made = self.at_desk(is_here, "judging", "deny", id, person(who), why="no", at=self.now)
+        expected = self.wrong(id, who)
+        assert told(made) is expected
+        if expected is None:
             self.known[id].state = "denied"
 
-    @rule(id=ids, desk=at, who=people)
-    def withdraw(self, id: str, desk: int, who: str) -> None:
+    @rule(id=ids, is_here=at, who=people)
+    def withdraw(self, id: str, is_here: bool, who: str) -> None:
         known, who = self.known[id], self.named(id, who)
-        made = self.desks[desk].judging.withdraw(id, person(who), why="", at=self.now)
+        made = self.at_desk(is_here, "judging", "withdraw", id, person(who), why="", at=self.now)
         if self.state(id) != "open":
-            assert isinstance(made, Cannot)
-            assert made.reason is Reason.NOT_OPEN
+            assert told(made) is Reason.NOT_OPEN
         elif who != known.requester:
-            assert isinstance(made, Cannot)
-            assert made.reason is Reason.NOT_APPROVER
+            assert told(made) is Reason.NOT_APPROVER
         else:
+            assert told(made) is None
             known.state = "withdrawn"
 
-    @rule(id=ids, desk=at)
-    def revoke(self, id: str, desk: int) -> None:
+    @rule(id=ids, is_here=at)
+    def revoke(self, id: str, is_here: bool) -> None:
         if self.known[id].state == "granted":
-            request = self.desks[desk].requests.get(id)
+            request = self.here.requests.get(id)
             assert request is not None
-            assert request.grant is not None
-            state = self.desks[desk].control.refresh()
-            under = Permitted(state.bundle, (), state.epoch)
-            grants = self.desks[desk].grants
-            grants.change(request.grant, GrantStatus.REVOKED, by=person("otto"), why="over", under=under)
+            state = self.here.control.refresh()
+            under = Permitted(SimpleNamespace(digest=state.bundle.digest), (), state.epoch)  # type: ignore[arg-type]
+            named = {"by": person("otto"), "why": "over", "under": under}
+            self.at_desk(is_here, "grants", "change", request.grant, GrantStatus.REVOKED, **named)
             self.known[id].is_revoked = True
 
     @rule(minutes=st.integers(1, 100))
     def time_passes(self, minutes: int) -> None:
-        self.world.now += timedelta(minutes=minutes)
+        self.here.world.now += timedelta(minutes=minutes)
 
     @rule()
     def rules_change(self) -> None:
@@ -205,22 +227,27 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def both_desks_say_what_the_model_says(self) -> None:
         for id, known in self.known.items():
-            for each in self.desks:
-                request = each.requests.get(id)
-                assert request is not None
+            for is_here in (True, False):
+                request = self.at_desk(is_here, "requests", "get", id)
+                assert isinstance(request, Request)
                 assert request.at(self.now).value == self.state(id)
                 assert (request.grant is not None) == (known.state == "granted")
                 assert request.scope.max_rows == known.rows
                 if request.grant is not None:
-                    self.check_grant(each, request, known)
+                    self.check_grant(self.at_desk(is_here, "grants", "get", request.grant), request, known)
 
-    def check_grant(self, at: Desk, request: Request, known: Modelled) -> None:
-        grant = at.grants.get(str(request.grant))
-        assert grant is not None
+    def check_grant(self, grant: object, request: Request, known: Modelled) -> None:
+        assert isinstance(grant, Grant)
         assert grant.scope == request.scope
         is_over = self.now >= known.ends
         expected = GrantState.REVOKED if known.is_revoked else GrantState.EXPIRED if is_over else GrantState.ACTIVE
         assert grant_state(grant, self.now) is expected
+
+
+def told(outcome: object) -> Reason | None:
+    """Why a step could not be taken; None where it was."""
+    assert isinstance(outcome, Request | Cannot), outcome
+    return outcome.reason if isinstance(outcome, Cannot) else None
 
 
 @pytest.fixture(scope="module")
@@ -229,12 +256,13 @@ def machine(server: Embedded, folder: Path) -> Iterator[type[Machine]]:
     with ExitStack() as stack:
         made = stack.enter_context(made_database(server, f"test_{next(NUMBERS)}"))
         world = World(place)
-        engines = [engine_for(made.url()) for _ in range(2)]
-        for engine in engines:
-            stack.callback(engine.dispose)
-        desks = [stack.enter_context(desk(world, each, f"desk-{n}")) for n, each in enumerate(engines)]
         without = world.with_rules(WITHOUT_PRIVACY)
-        own = {"desks": tuple(desks), "world": world, "rulings": {True: world.bundle, False: without}}
+        engine = engine_for(made.url())
+        stack.callback(engine.dispose)
+        here = stack.enter_context(desk(world, engine, "here"))
+        texts = {WITH: POLICIES, WITHOUT: WITHOUT_PRIVACY}
+        there = stack.enter_context(elsewhere(place, made.url(), texts, "there"))
+        own = {"here": here, "there": there, "rulings": {WITH: world.bundle, WITHOUT: without}}
         yield type("Made", (Machine,), own)
 
 

@@ -60,6 +60,10 @@ def test_a_filter_on_what_is_hidden_tells_its_numbers_to_approvers_alone(service
     assert looked(service, request["id"], "otto")["reach"]["long"]["subjects"] == 200
 
 
+def test_a_budget_of_subjects_keeps_no_number_from_whoever_asks(service: Service) -> None:
+    assert asked(service, max_subjects=50)["reach"]["long"] == {"rows": 5_000_000, "subjects": 200, "withheld": False}
+
+
 def test_a_count_is_recorded_before_it_is_made_without_naming_anybody(service: Service) -> None:
     asked(service, rows="who != 'e1'")
     (entry,) = service.entries(kind="request.counted", limit=1)

@@ -69,6 +69,7 @@ def test_a_grant_without_approval_and_a_review_that_nobody_closes_page_on_call(k
 TOLD = {Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND}
 TOLD |= {Kind.GRANT_BREAK_GLASS, Kind.REVIEW_DUE}
 TOLD |= {Kind.HOLD_OPENED, Kind.HOLD_WOULD_OPEN, Kind.AUDIENCE_EXCEEDED}
+TOLD |= {Kind.VERIFY_FAILED}
 TOLD |= {Kind.ALERTING_BLIND, Kind.DELIVERY_BEHIND}
 
 

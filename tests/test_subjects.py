@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -259,8 +261,43 @@ def test_an_erased_person_is_nobody_any_more_and_what_was_proved_stays_proved(
     whose = subjects.subjects_of(before)
     assert (names(whose), whose.count, whose.erased) == (["e0", "e2"], 3, 1)
     assert whose.digest == said["subjects_digest"]
-    (entry,) = service.entries(kind="subject.erased")
+    (entry,) = service.entries(kind="subject.erased", actor="sam")
     assert entry["details"] == {"data_class": "user.unique_id", "why": "left the company"}
     again = service.read(grant=grant).headers["Remit-Read"]
     assert names(subjects.subjects_of(again)) == ["e0", "e1", "e2"]
     assert subjects.subjects_of_reads([before, again]).count == 4
+
+
+def test_privacy_erases_a_person_over_http_and_by_a_command_and_nobody_else_does(
+    service: Service, subjects: Subjects
+) -> None:
+    grant = service.grant(dataset="numbered", columns=["x"])
+    read = service.read("numbered", grant=grant).headers["Remit-Read"]
+
+    def erase(who: str, **given: str) -> httpx2.Response:
+        asked = {"data_class": "user.unique_id", "name": "77", "why": "asked for, case 44"} | given
+        return service.call("POST", "/v1/subjects:erase", who, json=asked)
+
+    for who in ("ana", "sam", "eve", "otto"):
+        assert erase(who).json()["code"] == "no_rule", who
+    assert erase("pia", data_class="no.such").json()["code"] == "bad_request"
+    assert erase("pia", name="77.00").json()["code"] == "not_found"
+    assert subjects.subjects_of(read).erased == 0
+    assert erase("pia").json() == {"data_class": "user.unique_id", "erased": True}
+    assert erase("pia").json()["code"] == "not_found"
+    client_side = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("pia")}
+    command = [sys.executable, "-m", "remit", "subjects", "erase", "user.unique_id", "--why", "asked for, case 45"]
+    ran = subprocess.run(
+        command, env=service.environment | client_side, input="78\n", capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("erased")
+    whose = subjects.subjects_of(read)
+    assert (whose.count, whose.erased) == (100, 2)
+    assert not {"77", "78"} & set(names(whose))
+    asked = {"subject": "erase", "data_class": "user.unique_id"}
+    tried = [each for each in service.entries(kind="audit.read", actor="pia") if each["details"]["asked"] == asked]
+    assert len(tried) == 4
+    done = service.entries(kind="subject.erased", actor="pia")
+    assert [each["details"]["why"] for each in done] == ["asked for, case 45", "asked for, case 44"]
+    assert not any("name" in each["details"] for each in [*tried, *done])

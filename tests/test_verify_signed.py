@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from ledgers import Shape, grown
 
+from audit.blocks import index
 from audit.checkpointer import Checkpointer
 from audit.entries import Entry, Kind
 from audit.errors import BadNote, NotProven
@@ -236,6 +238,30 @@ def test_an_insider_with_the_key_is_found_by_a_checkpoint_that_somebody_kept_and
     assert (1024, "the ledger did not grow out of the checkpoint of 1024 entries") in problems(
         database, keys=key, since=kept
     )
+
+
+@pytest.mark.parametrize(
+    "is_told", [False, True], ids=["only in the table of keys", "in an old entry that was changed"]
+)
+def test_since_a_checkpoint_a_key_that_was_not_activated_under_it_signs_nothing(
+    database, signed, tamper, tmp_path, is_told
+):
+    ledgers = read(tmp_path / NAME)
+    kept, insider = notes(database)[257], Signer.make(ledgers.origin, SIGNED)
+    if is_told:
+        names = (str(ledgers.signers[0].verifier), str(insider.verifier))
+        tamper("UPDATE audit_entries SET canonical = replace(canonical, %s, %s) WHERE seq = 1", names)
+    rewritten(database, tamper, [insider])
+    tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
+    what = "the checkpoint of 1024 entries is signed by no key that the ledger had activated"
+    assert (1024, what) in problems(database, since=kept)
+
+
+def test_since_a_checkpoint_the_keys_of_all_gateways_count_that_the_ledger_had_activated(database, tmp_path):
+    with grown(database.url(), tmp_path / "grown", Shape(2_300, gateways=3, rotations=1, looks=9, tail=5)):
+        for _ in range(2):
+            assert all(problems(database, since=note) == [] for note in notes(database).values())
+            index(database.engine())
 
 
 def test_since_a_checkpoint_only_what_is_new_is_read(database, signed, tamper):

@@ -1,6 +1,6 @@
 """Everything that takes long, with its last results in `benchmarks/torture.md`; `make torture` runs all of it.
 
-python tests/torture.py [decisions] [pairs] [api] [alerts] [mutations] [syscalls]
+python tests/torture.py [decisions] [pairs] [api] [alerts] [containing] [mutations] [syscalls] [kills]
 """
 
 import argparse
@@ -18,7 +18,7 @@ import checkpoint_faults
 import faulting
 from checkpoint_faults import signing
 from faulting import Fault, Trial, calls_of_a_read
-from killed import outlived
+from killed import contained, outlived
 from service import serving
 
 from audit.postgres import GATEWAY, Embedded
@@ -63,6 +63,13 @@ def alerts(seed: int) -> str:
         return str(outlived(server.url("gateway"), place, kills=KILLS, seed=seed))
 
 
+def containing(seed: int) -> str:
+    """A hundred gateways killed while they contain alerts."""
+    with _folder() as place, Embedded.open(place / "home") as server:
+        migrate(server.url("owner"), GATEWAY)
+        return contained(server.url("gateway"), kills=KILLS // 10, seed=seed, alerts=KILLS // 2)
+
+
 def mutations(seed: int) -> str:
     """More than ten thousand changes to ledgers of four shapes, and a thousand ledgers that nobody touched."""
     return script("mutation_runs.py", "10000", "1000", str(seed % 10**6))
@@ -80,8 +87,14 @@ def syscalls(_: int) -> str:
     return f"on the way of a read: {', '.join(reads)}; of a checkpoint: {', '.join(checkpoints)}; all held"
 
 
+def kills(seed: int) -> str:
+    """A thousand `kill -9` under load: of gateways, of their PostgreSQL's backends and its postmaster."""
+    return script("onslaught.py", str(KILLS), str(seed))
+
+
 def _each(place: Fault, made: int, hold: Callable[[Fault], None]) -> str:
     print(f"{place.name}: {made} calls", flush=True)
+    assert made, "where no call is made nothing is tried"
     for when in range(1, made + 1):
         hold(place.at(when))
     return f"{place.name} {made}"
@@ -100,8 +113,10 @@ PARTS: Mapping[str, Callable[[int], str]] = {
     "pairs": pairs,
     "api": api,
     "alerts": alerts,
+    "containing": containing,
     "mutations": mutations,
     "syscalls": syscalls,
+    "kills": kills,
 }
 
 

@@ -29,6 +29,7 @@ from . import (
     requests,
     restore,
     running,
+    subjects,
     terminal,
     usage,
     witness,
@@ -59,6 +60,7 @@ app.add_typer(audit.commands, name="audit")
 app.add_typer(alerts.commands, name="alerts")
 app.add_typer(report.commands, name="report")
 app.add_typer(pauses.commands, name="pauses")
+app.add_typer(subjects.commands, name="subjects")
 app.add_typer(running.database, name="database")
 app.add_typer(witness.commands, name="witness")
 app.command()(completion.completion)

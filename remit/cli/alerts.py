@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
-from remit.answers import Alert, Step
+from remit.answers import Accepted, Alert, Step
 
 from . import options, terminal
 
@@ -70,6 +70,24 @@ def resolve(alert: AlertId, why: Why, as_json: options.Json = False) -> None:
     """Says that it is over; refused while what the alert is about would be open without what contains it."""
     with options.gateway() as gateway:
         _show(gateway.resolve(alert, why), as_json=as_json)
+
+
+@commands.command()
+def accept(
+    alert: AlertId,
+    digest: Annotated[str, typer.Option("--open", metavar="DIGEST", help="What would be open, as `resolve` names it.")],
+    why: Why,
+    as_json: options.Json = False,
+) -> None:
+    """Lets be open what the alert closed: two people have to accept just that, by its name."""
+    with options.gateway() as gateway:
+        answer = gateway.accept_open(alert, digest, why)
+    if as_json:
+        terminal.print_json(answer, TypeAdapter(Accepted))
+    elif len(answer.by) < answer.needed:
+        terminal.say(f"accepted by {', '.join(answer.by)}: it takes {answer.needed} people")
+    else:
+        terminal.say(f"accepted by {', '.join(answer.by)}: it may be open, and is asked no more")
 
 
 def _show(alert: Alert, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from remit.errors import Misuse
 
-from . import options, terminal
+from . import options, telling, terminal
 
 if TYPE_CHECKING:
     from audit.notes import Verifier
@@ -32,11 +32,15 @@ def verify(
     since: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A checkpoint that was verified before: read only what is new.")
     ] = None,
+    tell: Annotated[
+        bool, typer.Option("--tell/--no-tell", help="Call on-call over REMIT_URL where something does not hold.")
+    ] = True,
     as_json: options.Json = False,
 ) -> None:
     """Recomputes the ledger from its raw rows: entries, tree, checkpoints and signatures.
 
-    It does so here and never asks the gateway; exits with 1 where something does not hold."""
+    It does so here and never asks the gateway; where something does not hold, it exits with 1, and on-call is told by
+    the gateway of REMIT_URL, where that is set."""
     from audit.errors import BadNote, NotProven
     from audit.verify import verify as verify_ledger
 
@@ -47,7 +51,9 @@ def verify(
     except (BadNote, NotProven) as wrong:
         _fail(f"not verified: {wrong}")
     _print(verdict, since, as_json=as_json)
-    if not (verdict.integrity and verdict.completeness):
+    if not verdict.holds:
+        if tell:
+            telling.tell(verdict)
         raise typer.Exit(1)
 
 
@@ -151,20 +157,21 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
         )
     for name, holds in intact.items():
         terminal.say(f"  {name:<12} {'holds' if holds else 'BROKEN'}")
-    terminal.say(_signed(verdict))
+    for line in _signed(verdict):
+        terminal.say(line)
     for problem in problems[:SHOWN]:
         terminal.say(f"  entry {problem['seq']}: {problem['what']}")
     if len(problems) > SHOWN:
         terminal.say(f"  … and {len(problems) - SHOWN:,} more; --json has all")
 
 
-def _signed(verdict: "Verdict") -> str:
+def _signed(verdict: "Verdict") -> Iterator[str]:
     if not verdict.by:
-        return "  signed       nothing by a key that is trusted"
-    said = f"  signed       the first {verdict.signed:,}, by {verdict.by}"
-    if verdict.is_key_given:
-        return said
-    return f"{said}\n  That key is the one that the ledger itself names, which proves less: give yours with --key."
+        yield "  signed       nothing by a key that is trusted"
+        return
+    yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
+    if not verdict.is_key_given:
+        yield "  That key is the one that the ledger itself names, which proves less: give yours with --key."
 
 
 def _fail(what: str) -> None:

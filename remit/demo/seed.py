@@ -19,15 +19,16 @@ from .texts import performance_reviews, private_conversations, prompts, screen_t
 from .working_day import plan_day
 
 GRANT_DAYS = 30
+SCOPES = ("request.toml", "paths.toml")
 
 
 def seed(
     folder: Path, *, day: date, employees: int = 200, pointer_rows: int = 2_000_000, seed: int = 2026
 ) -> Mapping[str, int]:
-    """Writes `policies.conf`, `catalog.toml`, `request.toml` and `data/` into `folder`; gives the rows of each dataset.
+    """Writes `policies.conf`, `catalog.toml`, two scopes and `data/` into `folder`; gives the rows of each dataset.
 
-    The scope of `request.toml` is in force from the beginning of `day` for 30 days. Raises `FileExistsError` where
-    `folder` has data already: what is there is never mixed with new data.
+    The scopes of `request.toml` and `paths.toml` are in force from the beginning of `day` for 30 days. Raises
+    `FileExistsError` where `folder` has data already: what is there is never mixed with new data.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o700)
@@ -77,10 +78,10 @@ def _texts(day: date) -> Mapping[str, str]:
     starts = datetime.combine(day, time(), UTC)
     ends = starts + timedelta(days=GRANT_DAYS)
     here = files(__package__)
-    asked = (here / "request.toml").read_text()
-    for name, value in {"{starts}": starts.isoformat(), "{ends}": ends.isoformat(), "{day}": day.isoformat()}.items():
-        asked = asked.replace(name, value)
-    return {name: (here / name).read_text() for name in ("policies.conf", "catalog.toml")} | {"request.toml": asked}
+    texts = {name: (here / name).read_text() for name in ("policies.conf", "catalog.toml", *SCOPES)}
+    for mark, value in {"{starts}": starts.isoformat(), "{ends}": ends.isoformat(), "{day}": day.isoformat()}.items():
+        texts |= {name: texts[name].replace(mark, value) for name in SCOPES}
+    return texts
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:

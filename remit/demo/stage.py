@@ -19,8 +19,10 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from remit.errors import RemitError
 
+from .pager import pager
 from .provider import Provider
 from .seed import seed
+from .written import write
 
 START_SECONDS = 90
 MARK = "made-by-remit-demo"
@@ -131,11 +133,11 @@ def run(place: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(str(os.getpid()))
         lock.flush()
-        with Provider() as provider:
+        with Provider() as provider, pager(place) as calls:
             gateway = f"127.0.0.1:{_free_port(8470)}"
-            service = subprocess.Popen(_remit("serve"), env=_settings(place, gateway, provider.url), cwd=place)
-            _write(place / "as", AS.format(python=sys.executable, place=str(place)), 0o700)
-            _write(place / "stage", f"http://{gateway}\n{provider.url}\n{provider.secret}\n", 0o600)
+            service = subprocess.Popen(_remit("serve"), env=_settings(place, gateway, provider.url, calls), cwd=place)
+            write(place / "as", AS.format(python=sys.executable, place=str(place)), 0o700)
+            write(place / "stage", f"http://{gateway}\n{provider.url}\n{provider.secret}\n", 0o600)
             while service.poll() is None and not stopping.wait(0.2):
                 pass
             (place / "stage").unlink()
@@ -143,7 +145,7 @@ def run(place: Path) -> int:
             return service.wait()
 
 
-def _settings(place: Path, gateway: str, issuer: str) -> dict[str, str]:
+def _settings(place: Path, gateway: str, issuer: str, calls: str) -> dict[str, str]:
     return _clean() | {
         "REMIT_HOME": str(place / "home"),
         "REMIT_POLICIES": str(place / "policies.conf"),
@@ -151,6 +153,7 @@ def _settings(place: Path, gateway: str, issuer: str) -> dict[str, str]:
         "REMIT_LISTEN": gateway,
         "REMIT_OIDC_ISSUER": issuer,
         "REMIT_ATTRIBUTE_CLAIMS": "privacy_training,region",
+        "REMIT_ALERT_URLS": calls,
     }
 
 
@@ -179,13 +182,6 @@ def _free_port(wanted: int) -> int:
         except OSError:
             continue
     raise DemoFailed("no port of 127.0.0.1 is free")
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    draft = path.with_name(f".{path.name}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(text)
-    draft.rename(path)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from rich.console import Console
 
 from remit.client import connect
 
-from . import stage
+from . import budget, sev, stage
+from .acts import GRANT, REQUEST, Act
+from .pager import Pages
 from .stage import DemoFailed, Stage
 
 PLACE = Path(".demo")
@@ -22,19 +24,6 @@ scope decide, the ledger records it durably, and only then do rows leave.
 Whoever asks for more than was declared is refused, and on-call is told.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One step of the story: who does what, in words and as a command, and how that must end."""
-
-    who: str
-    says: str
-    command: tuple[str, ...]
-    exit: int = 0
-
-
-REQUEST = "REQUEST"
-"""Stands in a command for the id of the request that was made last."""
 
 ACTS = (
     Act(
@@ -70,14 +59,13 @@ ACTS = (
     Act("olga", "Olga is on call. The excess became a SEV before Ana had read her answer.", ("alerts", "list")),
     Act("olga", "She looks at it: declared, asked and given, side by side.", ("alerts", "show", "1")),
     Act("olga", "She takes it on.", ("alerts", "ack", "1", "--why", "talking with Ana")),
+    *budget.ACTS,
     Act("sam", "Sam, from security, reads the trail. His looking is in it too.", ("audit", "tail", "--limit", "8")),
     Act("sam", "And he recomputes the whole ledger himself: nothing changed, nothing missing.", ("audit", "verify")),
-    Act(
-        "sam",
-        "Who could have read those keys, who did, who tried: one page, for whoever asks within the hour.",
-        ("report", "exposure", "--alert", "1", "--out", "report.html"),
-    ),
 )
+
+PAGED = ("alerts", "list")
+"""Before this is asked, the page that made somebody ask is shown."""
 
 KEPT = """The service goes on at {gateway}. Try it as ana, mia, pia, olga, sam or eve:
 
@@ -104,8 +92,7 @@ def tell(*, keep: bool) -> None:
     running = stage.start(place)
     console.print(f"  serving at {running.gateway}")
     try:
-        for number, act in enumerate(ACTS, start=1):
-            _play(console, running, number, act)
+        _play_all(console, running)
     except BaseException:
         stage.stop(place)
         raise
@@ -116,6 +103,24 @@ def tell(*, keep: bool) -> None:
     else:
         stage.stop(place)
         console.print("Everything was stopped; `make demo KEEP=1` leaves it running, to try by hand.")
+
+
+def _play_all(console: Console, running: Stage) -> None:
+    pages, played = Pages(running.place), 0
+
+    def play(act: Act) -> None:
+        nonlocal played
+        played += 1
+        _play(console, running, played, act)
+
+    def do(who: str, says: str, *command: str, exit: int = 0) -> None:
+        play(Act(who, says, command, exit))
+
+    for act in ACTS:
+        if act.command == PAGED:
+            sev.show(console, pages, "asked beyond scope")
+        play(act)
+    sev.tell(console, running, pages, do)
 
 
 def _last_working_day(today: date) -> date:
@@ -129,19 +134,29 @@ def stop() -> None:
 
 
 def _play(console: Console, running: Stage, number: int, act: Act) -> None:
-    arguments = tuple(_last_request(running) if each == REQUEST else each for each in act.command)
+    known = _known(running, act.command)
+    arguments = tuple(known.get(each, each) for each in act.command)
     command = shlex.join(arguments)
     _heading(console, f"{number}. {act.says}")
-    console.print(f"  {act.who} $ remit {command}", style="bold cyan", markup=False, soft_wrap=True)
-    ended = running.act(act.who, *arguments)
-    if ended != act.exit:
-        raise DemoFailed(f"`remit {command}` ended with {ended}, not {act.exit}; see {running.place / 'service.log'}")
+    with budget.broken(console, running, act.breaks, known[GRANT]) if act.breaks else nullcontext():
+        console.print(f"  {act.who} $ remit {command}", style="bold cyan", markup=False, soft_wrap=True)
+        ended = running.act(act.who, *arguments)
+        if ended != act.exit:
+            raise DemoFailed(
+                f"`remit {command}` ended with {ended}, not {act.exit}; see {running.place / 'service.log'}"
+            )
 
 
-def _last_request(running: Stage) -> str:
+def _known(running: Stage, command: tuple[str, ...]) -> dict[str, str]:
+    """What stands in `command` for an id, and the id."""
+    if not {REQUEST, GRANT} & set(command):
+        return {}
     with connect(running.gateway, token=running.token("ana")) as client:
-        return next(client.requests.all()).id
+        if REQUEST in command:
+            return {REQUEST: next(client.requests.all()).id}
+        return {GRANT: next(client.grants()).id}
 
 
 def _heading(console: Console, text: str) -> None:
-    console.print(f"\n[bold]{text}[/bold]")
+    # Whoever reads it from a file or a pipe has lines of their own width.
+    console.print(f"\n[bold]{text}[/bold]", soft_wrap=not console.is_terminal)

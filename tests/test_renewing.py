@@ -1,0 +1,58 @@
+"""What is proposed after a grant: when it begins, and how much of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from policy.renewing import proposed
+from policy.scopes import scope_from_json
+from policy.values import Grant, GrantStatus
+
+STARTS = datetime(2026, 11, 1, tzinfo=UTC)
+ENDS, NOW = STARTS + timedelta(days=30), STARTS + timedelta(days=10)
+SCOPE = scope_from_json(
+    {
+        "principal": "ana",
+        "purpose": "train_ai_system",
+        "starts": STARTS.isoformat(),
+        "ends": ENDS.isoformat(),
+        "justification": "a test",
+        "max_rows": 1000,
+        "max_subjects": 5,
+        "datasets": {"events": {"columns": ["x", "y"]}},
+    }
+)
+GRANT = Grant("g-1", SCOPE, rows_used=400, subjects_used=5)
+USED = {"events": frozenset({"x"})}
+
+
+@pytest.mark.parametrize(
+    ("grant", "starts"),
+    [
+        (GRANT, ENDS),
+        (replace(GRANT, rows_used=1000), NOW),
+        (replace(GRANT, has_met_more=True), NOW),
+        (replace(GRANT, status=GrantStatus.REVOKED), NOW),
+        (replace(GRANT, status=GrantStatus.SUSPENDED), ENDS),
+    ],
+)
+def test_a_renewal_begins_where_the_grant_ends_and_at_once_where_nothing_is_left_of_it(
+    grant: Grant, starts: datetime
+) -> None:
+    scope = proposed(grant, USED, NOW)
+    assert scope is not None
+    assert (scope.starts, scope.ends - scope.starts) == (starts, ENDS - STARTS)
+
+
+def test_a_renewal_of_a_grant_that_ended_long_ago_begins_now() -> None:
+    late = ENDS + timedelta(days=100)
+    scope = proposed(GRANT, USED, late)
+    assert scope is not None
+    assert scope.starts == late
+
+
+def test_a_renewal_never_proposes_more_rows_than_before() -> None:
+    scope = proposed(replace(GRANT, rows_used=1000), USED, NOW)
+    assert scope is not None
+    assert scope.max_rows == 1000
