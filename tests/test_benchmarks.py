@@ -17,7 +17,6 @@ from benchmarks.picture import draw
 from benchmarks.report import rewrite_growth, write
 
 ROOT = Path(__file__).parents[1]
-LINES = 22
 BEGINNINGS = [line for lines in STEPS.values() for line in lines]
 FACTS = {"measured": "2026-11-21 08:00 UTC", "load before": "0.1", "load after": "0.2"}
 
@@ -96,7 +95,7 @@ def test_every_line_of_the_benchmarks_can_be_measured(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     results = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert len(results) == LINES
+    assert [begin for begin in BEGINNINGS if not any(each["what"].startswith(begin) for each in results)] == []
     assert all(any(each["what"].startswith(begin) for begin in BEGINNINGS) for each in results)
     assert all(each["seconds"] or each["missing"] for each in results)
     assert all(each["what"] in (tmp_path / "results.md").read_text() for each in results)

@@ -41,6 +41,8 @@ GRANT = {
     "ends": "2026-12-01T00:00:00Z",
     "max_rows": 5_000_000,
     "rows_used": 1_234,
+    "max_subjects": None,
+    "subjects_used": 0,
     "state": "active",
     "justification": "to learn",
     "training_run": None,

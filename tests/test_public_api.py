@@ -103,7 +103,7 @@ def test_a_program_that_uses_the_client_is_typed_strictly_and_its_mistakes_are_f
 
 @pytest.fixture(scope="module")
 def granted(service: Service) -> Service:
-    service.grant(principal="kim", columns=["who", "at", "x"], max_rows=100_000)
+    service.grant(principal="tom", columns=["who", "at", "x"], max_rows=100_000)
     return service
 
 
@@ -112,7 +112,7 @@ EXAMPLES = [test for module in (client, rows) for test in doctest.DocTestFinder(
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name.removeprefix("remit."))
 def test_every_example_of_a_docstring_runs(granted: Service, example: doctest.DocTest) -> None:
-    token = granted.token("kim")
+    token = granted.token("tom")
     with remit.connect(granted.url, token=token) as connected:
         example.globs = {"remit": remit, "client": connected, "url": granted.url, "token": token}
         said: list[str] = []

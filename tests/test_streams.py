@@ -140,23 +140,26 @@ def test_two_hundred_readers_at_once_each_get_their_rows_and_their_entries(servi
     grant = service.grant(columns=["x"], rows="x < 100")
     token = service.token("ana")
 
+    def reads_of(*kinds: str) -> list[str]:
+        return [entry["read"] for entry in service.entries(grant=grant, limit=1000) if entry["kind"] in kinds]
+
     def read(_: int) -> int:
         headers = {"Authorization": f"Bearer {token}"}
         body = {"dataset": "events", "grant": grant}
-        while True:  # a machine too busy to know in time that nothing was taken back cuts a stream off
+        while True:  # a machine too busy to know in time that nothing was taken back ends a read before its rows
             with contextlib.suppress(httpx2.RemoteProtocolError), httpx2.Client(timeout=120, trust_env=False) as client:
                 response = client.post(f"{service.url}/v1/reads", headers=headers, json=body)
-                assert response.status_code == 200, response.text
-                return pa.ipc.open_stream(response.content).read_all().num_rows
+                if response.status_code != 503:
+                    assert response.status_code == 200, response.text
+                    return pa.ipc.open_stream(response.content).read_all().num_rows
 
     with ThreadPoolExecutor(200) as readers:
         assert list(readers.map(read, range(200))) == [100] * 200
-    trail = service.entries(grant=grant, limit=1000)
-    begun = [entry["read"] for entry in trail if entry["kind"] == "read.authorized"]
-    ended = ("read.completed", "read.interrupted")
-    ends = [(entry["kind"], entry["read"]) for entry in trail if entry["kind"] in ended]
-    assert sorted(read for _, read in ends) == sorted(begun)  # also of one that was decided again before its first row
-    assert [kind for kind, _ in ends].count("read.completed") == 200
+    until = time.monotonic() + 20
+    while sorted(reads_of("read.authorized")) != sorted(reads_of("read.completed", "read.interrupted")):
+        assert time.monotonic() < until, service.entries(grant=grant, limit=1000)
+        time.sleep(0.05)
+    assert len(reads_of("read.completed")) == 200
 
 
 def test_ten_readers_of_one_budget_never_get_more_than_it_holds(service: Service) -> None:
