@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, insert, select, update
 
+from .alert_tables import ALERT_CURSOR, ALERTS
 from .drafts import stamp
 from .entries import Entry, Kind
 from .folding import QUIET, Folded, fold
@@ -17,7 +18,7 @@ from .severities import Severity
 from .signals import Alert, Evidence, signal_of
 from .states import Event, State
 from .steps import Doing, step
-from .tables import ALERT_CURSOR, ALERTS, AUDIT_HEAD
+from .tables import AUDIT_HEAD
 
 WRITER = "remit"
 """The actor of `alert.raised`: nobody in person."""

@@ -11,12 +11,12 @@ from itertools import groupby
 
 from sqlalchemy import Connection, Engine, select, update
 
+from .alert_tables import ALERT_CURSOR, ALERTING, ALERTS
 from .escalation import Escalation
 from .letters import Event, Letters
 from .outbox import Row, write
 from .severities import Severity
 from .signals import plain, shown
-from .tables import ALERT_CURSOR, ALERTING, ALERTS
 
 MOST = 20
 """Alerts that one letter names."""

@@ -11,12 +11,13 @@ import structlog
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from .alert_tables import ALERT_CURSOR
 from .alerts import Alerts
 from .errors import AuditError
 from .listening import ENTRIES, listening
 from .mending import mended_of
 from .signals import Alert, signal_of
-from .tables import ALERT_CURSOR, AUDIT_HEAD
+from .tables import AUDIT_HEAD
 from .trail import after
 
 _POLL = 0.5

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from .alert_tables import ALERTING, CHANNELS, OUTBOX
 from .instances import lock_key
 from .letters import Event, Letter, Letters, letter_of
 from .severities import Severity
 from .signals import Alert
-from .tables import ALERTING, CHANNELS, OUTBOX
 
 LEASE = 60
 """Seconds that one sending may take; a gateway that is gone is noticed sooner, by its instance's lock."""

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from .alert_tables import ALERT_STEPS, ALERTS
 from .entries import Entry, Json, Kind
 from .outbox import enqueue
 from .signals import Alert
 from .states import Event, follows
-from .tables import ALERT_STEPS, ALERTS, AUDIT_HEAD
+from .tables import AUDIT_HEAD
 
 KIND_OF = {
     Event.ACKNOWLEDGED: Kind.ALERT_ACKNOWLEDGED,

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from audit.entries import Entry, Json, Kind
 from audit.ledger import Ledger
 from audit.signals import Alert
-from audit.tables import BUNDLE_ACCEPTANCES, HOLD_CHECKS
 from policy.bundle import Bundle
 from policy.holding import Ways
 from policy.values import Principal
@@ -26,6 +25,7 @@ from .gate import NEEDED, Acceptance
 from .holds import MOST_TOLD, Check, Holds, sentence
 from .pauses import PauseStore
 from .permit import Permitted
+from .tables import BUNDLE_ACCEPTANCES, HOLD_CHECKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from audit.tables import BUNDLE_ACCEPTANCES, BUNDLE_IN_FORCE
+from .tables import BUNDLE_ACCEPTANCES, BUNDLE_IN_FORCE
 
 
 class BundleStore:

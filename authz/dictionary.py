@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine, delete, text
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import SUBJECTS
 from policy.values import Principal
 
 from .errors import NotCounted
 from .permit import Permitted
+from .tables import SUBJECTS
 
 REMEMBERED = 262_144
 """Names that a gateway keeps the numbers of (30 MB); past it they are forgotten, all at once."""

@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from audit.entries import Entry, Json, Kind
 from audit.ledger import Ledger
-from audit.tables import BUNDLE_ACCEPTANCES
 from policy.bundle import Bundle
 from policy.holding import Ways
 from policy.values import Principal
@@ -17,6 +16,7 @@ from policy.values import Principal
 from .errors import BundleHeld
 from .holds import Check, Holds, by_way, sentence, told
 from .pauses import PauseStore
+from .tables import BUNDLE_ACCEPTANCES
 
 NEEDED = 2
 """People who have to accept a bundle that opens what was closed."""

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Engine, Row, Select, func, insert, or_, selec
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import GRANT_DATASETS, GRANT_SUBJECTS, GRANTS
 from policy.lifecycle import becomes
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
@@ -18,6 +17,7 @@ from policy.values import Grant, GrantStatus, Principal, Scope
 
 from .permit import Permitted
 from .records import Records
+from .tables import GRANT_DATASETS, GRANT_SUBJECTS, GRANTS
 
 KIND_OF = {
     GrantStatus.ACTIVE: Kind.GRANT_RESUMED,

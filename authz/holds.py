@@ -11,7 +11,6 @@ from audit.alerts import WRITER
 from audit.entries import Entry, Json, Kind
 from audit.severities import BY_RULES, WHOLE
 from audit.signals import Alert
-from audit.tables import HOLD_CHECKS
 from policy.bundle import Bundle
 from policy.holding import Access, Force, Held, Ways, held, outsiders, ways
 from policy.names import ancestry
@@ -19,6 +18,7 @@ from policy.values import Grant, Pause
 
 from .accesses import access_from_json, access_to_json
 from .grants import GrantStore
+from .tables import HOLD_CHECKS
 
 MOST_TOLD = 20
 """Accesses that one entry names; it says how many there are in all."""

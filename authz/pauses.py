@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import PAUSES
 from policy.values import Pause, Principal
 
 from .permit import Permitted
+from .tables import PAUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from sqlalchemy import ARRAY, Connection, Engine, Row, Text, func, insert, or_, 
 from sqlalchemy import cast as sql_cast
 
 from audit.drafts import stamp
-from audit.tables import REQUESTS
 from policy.lifecycle import RequestState, request_state
 from policy.names import ancestry
 from policy.scopes import scope_from_json, scope_to_json
 from policy.values import Principal, Scope
+
+from .tables import REQUESTS
 
 Json = dict[str, Any]
 ONE_DAY = text("interval '1 day'")

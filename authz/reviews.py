@@ -7,8 +7,9 @@ from sqlalchemy import Connection, Engine, select, update
 
 from audit.entries import Entry, Kind
 from audit.ledger import Ledger
-from audit.tables import REQUESTS
 from policy.scopes import scope_from_json
+
+from .tables import REQUESTS
 
 DAILY = timedelta(days=1)
 

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, text
 
 from audit.entries import Kind
-from audit.tables import GRANT_USAGE
 from policy.errors import BadRows
 from policy.rows import columns_of, parse
+
+from .tables import GRANT_USAGE
 
 AT_ONCE = 5_000
 """Entries that are looked at in one transaction."""

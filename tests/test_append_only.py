@@ -6,9 +6,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import errors
 
+from audit import alert_tables
 from audit.errors import DatabaseUnfit
 from audit.schema import check_fit, migrate
 from audit.tables import METADATA
+from authz import tables as access_tables
 
 INSERT = "INSERT INTO audit_entries (seq, canonical, leaf) VALUES (1, '{}', decode(repeat('00', 32), 'hex'))"
 CHANGES = [
@@ -81,6 +83,7 @@ def test_the_tables_that_the_code_sees_are_those_that_the_migrations_make(databa
     with database.engine("owner").connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, METADATA) == []
+    assert alert_tables.METADATA is access_tables.METADATA is METADATA
 
 
 def test_migrating_again_changes_nothing(database):
