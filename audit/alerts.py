@@ -1,12 +1,13 @@
 """The alerts that are kept: raised and counted by the follower, listed and acknowledged by people."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
+from .alert_rows import COUNTED, alert_of, counts_of, row_of
 from .alert_tables import ALERT_CURSOR, ALERTS
 from .drafts import stamp
 from .entries import Entry, Kind
@@ -15,7 +16,7 @@ from .ledger import Ledger
 from .mending import Mended
 from .outbox import enqueue
 from .severities import Severity
-from .signals import Alert, Evidence, signal_of
+from .signals import Alert, signal_of
 from .states import Event, State
 from .steps import Doing, step
 from .tables import AUDIT_HEAD
@@ -23,11 +24,6 @@ from .tables import AUDIT_HEAD
 WRITER = "remit"
 """The actor of `alert.raised`: nobody in person."""
 _LARGEST_ID = 2**63 - 1
-_SAME = tuple(
-    {field.name for field in fields(Alert)}
-    & {column.name for column in ALERTS.c} - {"id", "severity", "data_classes", "evidence"}
-)
-"""What is in the table as it is in an `Alert`."""
 
 
 class Alerts:
@@ -47,7 +43,7 @@ class Alerts:
         if state is not None:
             query = query.where(ALERTS.c.state == state)
         with self._engine.connect() as connection:
-            return tuple(_alert_of(row) for row in connection.execute(query).mappings())
+            return tuple(alert_of(row) for row in connection.execute(query).mappings())
 
     def get(self, id: int) -> Alert | None:
         """The alert with this id; None where there is none."""
@@ -55,7 +51,7 @@ class Alerts:
             return None
         with self._engine.connect() as connection:
             row = connection.execute(select(ALERTS).where(ALERTS.c.id == id)).mappings().one_or_none()
-        return _alert_of(row) if row else None
+        return alert_of(row) if row else None
 
     def acknowledge(self, id: int, *, by: str, why: str, teams: Sequence[str] = ()) -> Alert | None:
         """Take an alert on and write `alert.acknowledged`, both or neither; None where there is none.
@@ -84,7 +80,7 @@ class Alerts:
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(ALERTS.c.dataset.is_not(None)).order_by(ALERTS.c.id)).mappings()
-            return tuple(_alert_of(row) for row in rows)
+            return tuple(alert_of(row) for row in rows)
 
     def take(
         self, signals: Sequence[Alert], mended: Sequence[Mended] = (), *, after: int, upto: int
@@ -136,7 +132,7 @@ def held(connection: Connection, id: int) -> Alert | None:
         return None
     query = select(ALERTS).where(ALERTS.c.id == id).with_for_update()
     row = connection.execute(query).mappings().one_or_none()
-    return _alert_of(row) if row else None
+    return alert_of(row) if row else None
 
 
 def _hold_cursor(connection: Connection, after: int) -> bool:
@@ -152,19 +148,19 @@ def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
             ALERTS.c.last_at >= min(signal.last_at for signal in signals) - QUIET,
         )
     ).mappings()
-    return fold(map(_alert_of, known), signals)
+    return fold(map(alert_of, known), signals)
 
 
 def _store(connection: Connection, folded: Folded, upto: int) -> tuple[Alert, ...]:
     connection.execute(update(ALERT_CURSOR).values(seq=upto))
     if folded.counted:
-        connection.execute(_COUNTED, [_counts_of(alert) for alert in folded.counted])
+        connection.execute(COUNTED, [counts_of(alert) for alert in folded.counted])
     return tuple(_insert(connection, alert) for alert in folded.raised)
 
 
 def _insert(connection: Connection, alert: Alert) -> Alert:
     """The alert as it is kept, with what is to be told about it."""
-    id = connection.execute(insert(ALERTS).values(_row_of(alert)).returning(ALERTS.c.id)).scalar_one()
+    id = connection.execute(insert(ALERTS).values(row_of(alert)).returning(ALERTS.c.id)).scalar_one()
     stored = replace(alert, id=id)
     enqueue(connection, stored, "raised")
     return stored
@@ -210,7 +206,7 @@ def _mended(connection: Connection, mended: Sequence[Mended], at: datetime, *, b
         )
         for row in connection.execute(ended.order_by(ALERTS.c.id).with_for_update()).mappings().all():
             doing = Doing(Event.RESOLVED, WRITER, over.why, at, details={"entry": over.seq})
-            entries += _those(step(connection, _alert_of(row), doing, behind=behind + len(entries)))
+            entries += _those(step(connection, alert_of(row), doing, behind=behind + len(entries)))
     return entries
 
 
@@ -244,51 +240,6 @@ def _opened_anew(alert: Alert) -> dict[str, Any]:
 
 def _those(entry: Entry | None) -> list[Entry]:
     return [] if entry is None else [entry]
-
-
-# Only what counting changes: an acknowledgement that commits meanwhile is not undone.
-_COUNTED = (
-    update(ALERTS)
-    .where(ALERTS.c.id == bindparam("of"))
-    .values({name: bindparam(f"new_{name}") for name in ("count", "last_seq", "last_at", "evidence")})
-)
-
-
-def _counts_of(alert: Alert) -> dict[str, Any]:
-    return {
-        "of": alert.id,
-        "new_count": alert.count,
-        "new_last_seq": alert.last_seq,
-        "new_last_at": alert.last_at,
-        "new_evidence": asdict(alert.evidence),
-    }
-
-
-def _row_of(alert: Alert) -> dict[str, Any]:
-    row = {name: getattr(alert, name) for name in _SAME}
-    return row | {
-        "severity": int(alert.severity),
-        "grant_id": alert.grant,
-        "data_classes": sorted(alert.data_classes),
-        "evidence": asdict(alert.evidence),
-    }
-
-
-def _alert_of(row: RowMapping) -> Alert:
-    same = {name: row[name] for name in _SAME}
-    return Alert(
-        **same,
-        id=row["id"],
-        severity=Severity(row["severity"]),
-        grant=row["grant_id"],
-        data_classes=frozenset(row["data_classes"]),
-        evidence=_evidence_of(row["evidence"]),
-    )
-
-
-def _evidence_of(json: Mapping[str, Any]) -> Evidence:
-    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}
-    return Evidence(**said)
 
 
 def _raised(alert: Alert) -> Entry:
