@@ -108,6 +108,7 @@ def page(results: Sequence[Result], machine: Mapping[str, str], at: datetime, fa
             f"Made by `make bench` on {at:%Y-%m-%d %H:%M} UTC; `results.json` has every round. Each ratio is the",
             "median of the ratios of rounds taken in turns with the opponent, on the same machine, with the same",
             "durability and the real indexes; in brackets the least and the greatest. Rates are means over the rounds.",
+            "The last long runs of `make torture` (kills, mutations, faults) are in [torture.md](torture.md).",
             "",
             *rows,
             "",
