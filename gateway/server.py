@@ -1,6 +1,7 @@
 """`remit serve`: one process, one gateway, until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,8 @@ def serve(settings: Settings) -> None:
             ws="none",
             h11_max_incomplete_event_size=LARGEST_HEAD,
         )
+        # What is loaded stays: to look through all of it for garbage stops every thread for a fifth of a second.
+        gc.freeze()
         listener.listen(512)
         host, port = listener.getsockname()[:2]
         log.info("serving", address=f"{host}:{port}")
