@@ -51,7 +51,6 @@ def tell(console: Console, running: Stage, pages: Pages, do: Do) -> None:
         "Who could have read those keys, who did, who tried: one page, for whoever asks within the hour.",
         *("report", "exposure", "--alert", ALERT, "--out", "report.html"),
     )
-    console.print(f"  The report is in {running.place / 'report.html'}", markup=False, soft_wrap=True)
 
 
 def show(console: Console, pages: Pages, about: str) -> None:
