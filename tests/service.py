@@ -116,10 +116,9 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "odo": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
     "nia": Person(("research.ml",), {"privacy_training": "current"}),
-    "tom": Person(("research.ml",), {"privacy_training": "current"}),
 }
-"""ana, max, lea, kim, nia and tom are trained researchers, una lacks the attribute, bob is an outsider; otto and oona
-own most data, pia and oona are of privacy, the others oversee."""
+"""ana, max, lea, kim and nia are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
+most data, pia and oona are of privacy, the others oversee."""
 
 
 def make_data(folder: Path) -> None:

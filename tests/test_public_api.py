@@ -4,13 +4,15 @@ import doctest
 import inspect
 import subprocess
 import sys
+import tempfile
 import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import Service
+from conftest import Database
+from service import Service, serving
 
 import remit
 from remit import answers, client, errors, rows
@@ -102,9 +104,11 @@ def test_a_program_that_uses_the_client_is_typed_strictly_and_its_mistakes_are_f
 
 
 @pytest.fixture(scope="module")
-def granted(service: Service) -> Service:
-    service.grant(principal="tom", columns=["who", "at", "x"], max_rows=100_000)
-    return service
+def granted(module_database: Database, folder: Path) -> Iterator[Service]:
+    """A gateway of this module's own, for an example shows every grant that there is."""
+    with serving(Path(tempfile.mkdtemp(dir=folder)), module_database.url()) as running:
+        running.grant(principal="ana", columns=["who", "at", "x"], max_rows=100_000)
+        yield running
 
 
 EXAMPLES = [test for module in (client, rows) for test in doctest.DocTestFinder().find(module) if test.examples]
@@ -112,7 +116,7 @@ EXAMPLES = [test for module in (client, rows) for test in doctest.DocTestFinder(
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name.removeprefix("remit."))
 def test_every_example_of_a_docstring_runs(granted: Service, example: doctest.DocTest) -> None:
-    token = granted.token("tom")
+    token = granted.token("ana")
     with remit.connect(granted.url, token=token) as connected:
         example.globs = {"remit": remit, "client": connected, "url": granted.url, "token": token}
         said: list[str] = []
