@@ -116,9 +116,11 @@ STAFF: Mapping[str, Person] = dict(PEOPLE) | {
     "odo": Person(("on_call",)),
     "kim": Person(("research.ml",), {"privacy_training": "current"}),
     "nia": Person(("research.ml",), {"privacy_training": "current"}),
+    "val": Person(("research.ml.vision",), {"privacy_training": "current"}),
+    "vic": Person(("research.ml.vision",), {"privacy_training": "current"}),
 }
-"""ana, max, lea, kim and nia are trained researchers, una lacks the attribute, bob is an outsider; otto and oona own
-most data, pia and oona are of privacy, the others oversee."""
+"""ana, max, lea, kim and nia are trained researchers, val and vic too, of a team in theirs; una lacks the attribute,
+bob is an outsider; otto and oona own most data, pia and oona are of privacy, the others oversee."""
 
 
 def make_data(folder: Path) -> None:

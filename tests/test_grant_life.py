@@ -47,9 +47,9 @@ def test_nobody_else_ends_or_sees_a_grant(service: Service, who: str) -> None:
 
 
 def test_a_grant_for_a_team_is_read_by_its_members(service: Service) -> None:
-    grant = approved(service, "otto", who="lea", team="research.ml", max_rows=7)["grant"]
-    assert service.rows("long", "kim", grant=grant).num_rows == 7
-    assert revoke(service, grant, "lea").status_code == 200
+    grant = approved(service, "otto", who="vic", team="research.ml.vision", max_rows=7)["grant"]
+    assert service.rows("long", "val", grant=grant).num_rows == 7
+    assert revoke(service, grant, "vic").status_code == 200
 
 
 def test_a_renewal_proposes_what_was_used_and_no_more(service: Service) -> None:
