@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from socket import create_connection, create_server
+from socket import create_connection
 from urllib.parse import urlsplit
 
 import duckdb
+from ports import free_port
 from service import Service, scope_of, serving
 
 from authz.permit import Permitted
@@ -133,8 +134,7 @@ def gateway_here(place: Place, service: Service, name: str = "here") -> Iterator
 @contextmanager
 def ungoverned(file: Path) -> Iterator[str]:
     """The URL of a server that answers any POST of SQL with its rows, and asks nobody."""
-    with create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, str(HERE / "ungoverned.py"), str(file), str(port)])
     try:
         _wait_for(f"http://127.0.0.1:{port}", process)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ports import free_port
 from pyarrow import dataset
 from service import LONG_ROWS, Service
 from wire import Wire, arrow_stream, rows, says
@@ -205,8 +206,7 @@ def test_a_read_whose_answer_was_lost_is_never_asked_again_and_a_question_is() -
 
 
 def test_a_gateway_that_is_just_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     tried = Event()
 
     def waits() -> Iterator[float]:
