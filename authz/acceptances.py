@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select, update
 
 from audit.entries import Entry, Json, Kind
 from audit.ledger import Ledger
@@ -21,7 +20,7 @@ from policy.holding import Ways
 from policy.values import Principal
 
 from .accesses import access_to_json
-from .gate import NEEDED, Acceptance
+from .gate import NEEDED, Acceptance, put_acceptance
 from .holds import MOST_TOLD, Check, Holds, sentence
 from .pauses import PauseStore
 from .permit import Permitted
@@ -48,10 +47,7 @@ class Opened:
 class Acceptances:
     """Faults are SQLAlchemy's, `NotRecorded`, or `StaleEpoch` where what is in force has changed meanwhile."""
 
-    def __init__(
-        self, engine: Engine, ledger: Ledger, holds: Holds, pauses: PauseStore, clock: Callable[[], datetime]
-    ) -> None:
-        self._engine = engine
+    def __init__(self, ledger: Ledger, holds: Holds, pauses: PauseStore, clock: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._holds = holds
         self._pauses = pauses
@@ -72,10 +68,7 @@ class Acceptances:
         accepted: list[str] = []
 
         def work(connection: Connection) -> Sequence[Entry]:
-            values = {"digest": name, "by": by.name, "alerts": [alert.id], "why": why, "at": self._clock()}
-            said = insert(BUNDLE_ACCEPTANCES).values(values)
-            again = {each: said.excluded[each] for each in ("why", "at")}
-            connection.execute(said.on_conflict_do_update(index_elements=["digest", "by"], set_=again))
+            put_acceptance(connection, name, [alert.id], by=by, why=why, at=self._clock())
             query = select(BUNDLE_ACCEPTANCES.c.by).where(BUNDLE_ACCEPTANCES.c.digest == name)
             accepted.extend(sorted(connection.execute(query).scalars()))
             if len(accepted) >= NEEDED:

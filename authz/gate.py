@@ -67,7 +67,6 @@ class Gate:
         """
         opened = self._opened(bundle)
         alerts = _alerts(opened)
-        values = {"digest": bundle.digest, "by": by.name, "alerts": list(alerts), "why": why, "at": self._clock()}
         details: dict[str, Json] = {
             "offered": bundle.digest,
             "alerts": list(alerts),
@@ -76,9 +75,7 @@ class Gate:
         }
 
         def work(connection: Connection) -> Sequence[Entry]:
-            said = insert(BUNDLE_ACCEPTANCES).values(values)
-            again = {name: said.excluded[name] for name in ("alerts", "why", "at")}
-            connection.execute(said.on_conflict_do_update(index_elements=["digest", "by"], set_=again))
+            put_acceptance(connection, bundle.digest, alerts, by=by, why=why, at=self._clock())
             return [Entry(Kind.POLICY_ACCEPTED, by.name, by.teams, details=details)]
 
         if opened:
@@ -114,6 +111,15 @@ class Gate:
             for (alert, path), checks in sorted(opened.items())
         ]
         self._ledger.change(lambda _: entries, raises_epoch=False)
+
+
+def put_acceptance(
+    connection: Connection, digest: str, alerts: Sequence[int], *, by: Principal, why: str, at: datetime
+) -> None:
+    """Write within a change of the ledger that somebody accepts what `digest` names; who says it again counts once."""
+    said = insert(BUNDLE_ACCEPTANCES).values(digest=digest, by=by.name, alerts=list(alerts), why=why, at=at)
+    again = {name: said.excluded[name] for name in ("alerts", "why", "at")}
+    connection.execute(said.on_conflict_do_update(index_elements=["digest", "by"], set_=again))
 
 
 def _alerts(opened: Mapping[tuple[int, str], Sequence[Check]]) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     """The calls about alerts, for one gateway."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
     Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
-    acceptances = Acceptances(parts.engine, parts.ledger, parts.holds, parts.pauses, parts.clock)
+    acceptances = Acceptances(parts.ledger, parts.holds, parts.pauses, parts.clock)
 
     @router.get("/alerts")
     def alerts(

@@ -194,7 +194,7 @@ def test_two_people_accept_a_single_access_that_is_open_again_by_its_name_and_th
     assert gateway.run()
     (back,) = (each for each in gateway.follow() if each.id == alert.id)
     gateway.alone.look()
-    acceptances = Acceptances(gateway.engine, gateway.ledger, gateway.holds, gateway.pauses, now)
+    acceptances = Acceptances(gateway.ledger, gateway.holds, gateway.pauses, now)
     opened = acceptances.opened(back, FOR_THE_TRAINED)
     assert isinstance(gateway.resolve(alert), StillOpen)
     accepted = [acceptances.accept(opened, by=who, why="meant", under=gateway.under) for who in (OLGA, OLGA, OTTO)]
@@ -218,7 +218,7 @@ def test_two_people_accept_a_single_access_that_is_open_again_by_its_name_and_th
 
 def test_what_is_accepted_is_what_is_open_then_and_another_name_after_the_alert_counted_again(gateway: Gateway) -> None:
     alert = gateway.contain(gateway.excess())
-    acceptances = Acceptances(gateway.engine, gateway.ledger, gateway.holds, gateway.pauses, now)
+    acceptances = Acceptances(gateway.ledger, gateway.holds, gateway.pauses, now)
     assert acceptances.opened(alert, BUNDLE).found == ()
     opened = acceptances.opened(alert, WIDER)
     assert opened.found
