@@ -50,7 +50,8 @@ def told(module_database: Database, folder: Path) -> Iterator[Told]:
             shown = shown_by(service)
             service.stop()  # then it has said all that it will
             home = place / "home"
-            signs, master = (home / "ledger.key").read_text().split("+")[-1].strip(), (home / "master.key").read_bytes()
+            *_, signs = (home / "ledger.key").read_text().strip().split("+", 4)  # base64 has pluses too
+            master = (home / "master.key").read_bytes()
             secrets = (PASSWORD, HOOK, signs, master.hex(), base64.b64encode(master).decode(), *tokens)
             yield Told(shown | written(service, module_database), "\n".join(answers), secrets)
     finally:
