@@ -1,15 +1,16 @@
 """The rows of one read together with whose they are: which may leave, once that is recorded."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.entries import Json
 
-from .changes import Changes
-from .dictionary import REMEMBERED, Dictionary
+from .dictionary import Dictionary
+from .meeting import Met
 from .permit import Permit
 from .reader import RowStream
 from .subjects import Subjects
@@ -23,13 +24,16 @@ AHEAD_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """Some rows, and the subjects among them that the read had not met before, in the order of their first rows."""
+class Fetched:
+    """Some rows, and the subjects among them that the read had not met before, in the order of their first rows.
+
+    `coming` are subjects of the rows behind them that are recorded with these; nobody, where these are recorded.
+    """
 
     rows: pa.RecordBatch
-    column: pa.Array
-    values: pa.Array
+    met: Met
     ordinals: list[int]
+    coming: list[int]
     is_recorded: bool
 
 
@@ -50,10 +54,8 @@ class CountedRows:
         self._data_class = plan.dataset.columns[plan.dataset.subject].data_class
         self._most = plan.grant.scope.max_subjects
         self._left = plan.subjects_left
-        self._known: pa.Array | None = None
-        self._waiting: deque[Met] = deque()
+        self._waiting: deque[Fetched] = deque()
         self._ahead = 1
-        self._changes = Changes()
 
     def fetch(self, epoch: int) -> int | None:
         """How many rows come next at most, for a read that is permitted under `epoch`; None at the end.
@@ -68,22 +70,26 @@ class CountedRows:
 
     def admit(self) -> pa.RecordBatch:
         """The rows that were fetched, up to the first whose subject there is no room for; whose they are is durable."""
-        met = self._waiting.popleft()
+        next_ = self._waiting.popleft()
         if self._most is None:
-            if not met.is_recorded:
-                every = (ordinal for one in (met, *self._waiting) for ordinal in one.ordinals)
-                self._account.record(list(every))
-                self._waiting = deque(replace(one, is_recorded=True) for one in self._waiting)
-            room = len(met.ordinals)
+            if not self._account.has_recorded(next_.ordinals):
+                self._account.record(chain(next_.coming, *(one.ordinals for one in (next_, *self._waiting))))
+            room = len(next_.ordinals)
         else:
-            room = self._account.charge(met.ordinals, self._most) if met.ordinals else 0
-        self._account.give(met.ordinals[:room])
-        rows = met.rows
-        if room < len(met.ordinals):
+            room = self._account.charge(next_.ordinals, self._most) if next_.ordinals else 0
+        self._account.give(next_.ordinals[:room])
+        if room < len(next_.ordinals):
             self.is_cut = True
-            rows = rows.slice(0, pc.index(pc.is_in(met.column, value_set=met.values.slice(room, 1)), True).as_py())
-        self.nameless += met.column.slice(0, rows.num_rows).null_count
-        return rows
+            return self._before(next_, room)
+        self.nameless += next_.met.nameless
+        return next_.rows
+
+    def _before(self, cut: Fetched, room: int) -> pa.RecordBatch:
+        """The rows before the first of the one for whom there is no room."""
+        column = cut.met.column
+        rows = pc.index(pc.is_in(column, value_set=cut.met.values.slice(room, 1)), True).as_py()
+        self.nameless += column.slice(0, rows).null_count
+        return cut.rows.slice(0, rows)
 
     @property
     def was_told(self) -> bool:
@@ -104,26 +110,25 @@ class CountedRows:
         while len(self._waiting) < self._ahead and size < AHEAD_BYTES:
             rows = self._rows.read_next()
             if rows is None:
+                self._rows.meeting.last()
                 break
-            met = self._met(rows, self._rows.subjects, epoch)
-            self._waiting.append(met)
+            fetched = self._met(rows, epoch)
+            self._waiting.append(fetched)
             size += rows.nbytes
-            if not met.ordinals:
+            if fetched.is_recorded:
                 break
         # Under a budget each batch is counted alone: what was counted and did not leave could not be given back, for
         # another read may have relied on it.
-        is_worth = self._most is None and all(met.ordinals for met in self._waiting)
+        is_worth = self._most is None and not any(fetched.is_recorded for fetched in self._waiting)
         self._ahead = min(2 * self._ahead, MOST_AHEAD) if is_worth else 1
 
-    def _met(self, rows: pa.RecordBatch, column: pa.Array, epoch: int) -> Met:
-        if self._known is None or len(self._known) > REMEMBERED:
-            self._known = column.slice(0, 0)
-        changes = self._changes.of(column)
-        is_known = pc.is_in(changes, value_set=self._known)
-        values = changes.filter(pc.invert(is_known)).drop_null().unique()
-        ordinals: list[int] = []
-        if len(values):
-            names = [canonical(value) for value in values.to_pylist()]
-            ordinals = self._dictionary.ordinals(self._data_class, names, epoch=epoch)
-            self._known = pa.concat_arrays([self._known, values])
-        return Met(rows, column, values, ordinals, is_recorded=not ordinals)
+    def _met(self, rows: pa.RecordBatch, epoch: int) -> Fetched:
+        met = self._rows.meeting.meet(rows.num_rows, self._rows.subjects)
+        ordinals = self._ordinals(met.values, epoch)
+        is_recorded = self._account.has_recorded(ordinals)
+        coming = [] if is_recorded else self._ordinals(self._rows.meeting.coming(), epoch)
+        return Fetched(rows, met, ordinals, coming, is_recorded)
+
+    def _ordinals(self, subjects: pa.Array, epoch: int) -> list[int]:
+        names = [canonical(subject) for subject in subjects.to_pylist()]
+        return self._dictionary.ordinals(self._data_class, names, epoch=epoch) if names else []

@@ -21,6 +21,7 @@ class File:
     inode: int
     size: int
     modified: int
+    changed: int
 
     def is_unchanged(self) -> bool:
         """Whether the same file with the same content is still there, as far as a look at it tells."""
@@ -70,4 +71,4 @@ def _pinned(path: str) -> File:
     found = os.stat(path, follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode):
         raise FileNotFoundError(path)
-    return File(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return File(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

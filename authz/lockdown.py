@@ -20,6 +20,8 @@ SETTINGS = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
+    # Whose rows they are is remembered by their place.
+    "SET preserve_insertion_order = true",
     "SET enable_external_file_cache = false",
     "SET parquet_metadata_cache = true",
     # Both make joins, and joins do not keep the order of rows: which leave first, or under a limit at all, would depend

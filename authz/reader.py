@@ -1,6 +1,7 @@
 """Opens what a permit permits and gives the rows out, treated, batch by batch; memory stays flat."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,11 +15,12 @@ from .doors import Doors
 from .errors import DoorClosed, StoreFailed
 from .files import File
 from .keys import Keys
+from .meeting import Looking, Meeting, Recalling
 from .permit import Permit
-from .select import Given, Statement, count
-from .statements import Statements
-from .store_columns import Columns
-from .stores import Rows
+from .rosters import Roster, Which
+from .select import Given, Statement, count, filters_of
+from .statements import LONGEST, Statements
+from .stores import Door, Rows
 from .treatments import Pseudonyms
 
 BATCH_ROWS = 65_536
@@ -36,10 +38,13 @@ class RowStream:
         statement: Statement,
         pseudonyms: dict[str, Pseudonyms],
         batch_rows: int,
+        meeting: Meeting,
     ) -> None:
         self.schema = pa.schema([column.field for column in statement.given])
+        self.meeting = meeting
+        """Says of each batch in turn whom it has that was not met before."""
         self.subjects = pa.nulls(0)
-        """Whose the rows are that were read last, as the store has it: NULL where that is not known."""
+        """Whose the rows are that were read last, as the store has it: NULL where that is not known; empty unasked."""
         self._rows = rows
         self._files = files
         self._given = statement.given
@@ -71,7 +76,8 @@ class RowStream:
 
     def _treated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """What leaves of rows as the store has them: the one place where both are at hand."""
-        self.subjects = batch.column(self._subject)
+        if self._subject is not None:
+            self.subjects = batch.column(self._subject)
         shown = map(blanked, batch.columns)
         arrays = [self._column(column, shown, batch.num_rows) for column in self._given]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -97,21 +103,23 @@ class Reader:
     def open(self, permit: Permit, batch_rows: int = BATCH_ROWS) -> RowStream:
         """The read of a permit, which starts when its first rows are read. Raises `StoreFailed`."""
         plan = permit.plan
-        rows, files, statement = self._run(plan, self._statements.of)
+        which = Which(filters_of(plan), plan.dataset.subject, batch_rows)
+        rows, door, statement, roster = self._run(plan, partial(self._made, plan, which))
         key = self._keys.of_grant(plan.grant.id)
         pseudonyms = {
             column.name: Pseudonyms(key, column.data_class)
             for column in statement.given
             if column.treatment is Treatment.PSEUDONYM
         }
-        return RowStream(rows, files, statement, pseudonyms, batch_rows)
+        meeting = Looking(partial(_learn, door, which, plan.limit, statement)) if roster is None else Recalling(roster)
+        return RowStream(rows, door.files, statement, pseudonyms, batch_rows, meeting)
 
     def count(self, plan: Allow, _recorded: Recorded) -> tuple[int, int]:
         """How many rows a plan without a grant would give, and of how many subjects. Raises `StoreFailed`.
 
         Nothing but the two numbers comes out, and only after the entry that says so.
         """
-        rows, _, _ = self._run(plan, count)
+        rows, *_ = self._run(plan, lambda door: (count(plan, door.columns), None))
         try:
             (batch,) = rows.read(1)
         finally:
@@ -122,14 +130,21 @@ class Reader:
         """The files of a dataset as they are now: what was counted in others has to be counted anew."""
         return self._doors.door(dataset.location).files
 
+    def _made(self, plan: Allow, which: Which, door: Door) -> tuple[Statement, Roster | None]:
+        # Under a budget of subjects, the rows of one more have to be found in the middle of a batch.
+        roster = door.rosters.of(which) if plan.grant.scope.max_subjects is None else None
+        if roster is not None and plan.limit is not None and plan.limit < roster.rows:
+            roster = None
+        return self._statements.of(plan, which.filters, door.columns, is_known=roster is not None), roster
+
     def _run(
-        self, plan: Allow, made: Callable[[Allow, Columns], Statement]
-    ) -> tuple[Rows, tuple[File, ...], Statement]:
+        self, plan: Allow, made: Callable[[Door], tuple[Statement, Roster | None]]
+    ) -> tuple[Rows, Door, Statement, Roster | None]:
         for _ in range(TRIES):
             door = self._doors.door(plan.dataset.location)
-            statement = made(plan, door.columns)
+            statement, roster = made(door)
             try:
-                return door.run(statement.sql, statement.parameters), door.files, statement
+                return door.run(statement.sql, statement.parameters), door, statement, roster
             except DoorClosed:
                 continue
             except StoreFailed:
@@ -140,3 +155,9 @@ class Reader:
     def close(self) -> None:
         """Close every door; streams that run end as they would have."""
         self._doors.close()
+
+
+def _learn(door: Door, which: Which, limit: int | None, statement: Statement, roster: Roster) -> None:
+    # At its limit a read ends as it does at its last row; and a filter may be as long as the body of a request.
+    if (limit is None or roster.rows < limit) and len(statement.sql) <= LONGEST:
+        door.rosters.keep(which, roster)

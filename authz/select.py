@@ -46,13 +46,13 @@ class Statement:
     """What a store is asked, and what becomes of it.
 
     The statement's columns are those of `given` that are not hidden, in their order, and behind them the subject of
-    each row, unless it is among them; `subject` is its place.
+    each row, unless it is among them or was not asked for; `subject` is its place.
     """
 
     sql: str
     parameters: pa.RecordBatch | None
     given: tuple[Given, ...]
-    subject: int
+    subject: int | None
 
 
 Filters = tuple[Filter, ...]
@@ -65,8 +65,10 @@ def filters_of(plan: Allow) -> Filters:
     return tuple(typed(one, types) for one in (plan.scope_rows, plan.asked_rows) if one is not None)
 
 
-def select(plan: Allow, filters: Filters, columns: Columns) -> Statement:
+def select(plan: Allow, filters: Filters, columns: Columns, *, is_known: bool) -> Statement:
     """The statement for a plan with `filters_of` it, but for its limit, on a store that has `columns`.
+
+    `is_known`: whose rows they are, so that the store need not be asked.
 
     Raises `StoreFailed` where a subject or pseudonym is to be made of what names nobody.
     """
@@ -89,7 +91,7 @@ def select(plan: Allow, filters: Filters, columns: Columns) -> Statement:
             shown.append(exp.alias_(expression, name, quoted=True, copy=False))
         given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
     parameters: list[Parameter] = []
-    if whose is None:
+    if whose is None and not is_known:
         whose = len(shown)
         shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True, copy=False))
     # Nothing is copied on the way: a copy of a filter costs more than to make it.
@@ -108,7 +110,9 @@ def count(plan: Allow, columns: Columns) -> Statement:
     return _statement(query, parameters, (), 1)
 
 
-def _statement(query: exp.Select, parameters: list[Parameter], given: tuple[Given, ...], subject: int) -> Statement:
+def _statement(
+    query: exp.Select, parameters: list[Parameter], given: tuple[Given, ...], subject: int | None
+) -> Statement:
     sql = query.sql("duckdb", copy=False)
     return Statement(sql, bound_row(parameters) if parameters else None, given, subject)
 

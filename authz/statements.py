@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from policy.decision import Allow, PlannedColumn
 
-from .select import Filters, Statement, filters_of, refuse_changed, select
+from .select import Filters, Statement, refuse_changed, select
 from .store_columns import Columns, StoreColumn
 
 REMEMBERED = 512
@@ -19,7 +19,7 @@ REMEMBERED = 512
 LONGEST = 8_192
 """Characters of a statement that is kept: a filter may be as long as the body of a request."""
 
-Key = tuple[Filters, str, StoreColumn, tuple[tuple[object, ...], ...]]
+Key = tuple[Filters, bool, str, StoreColumn, tuple[tuple[object, ...], ...]]
 
 
 class Statements:
@@ -29,14 +29,14 @@ class Statements:
         self._made: OrderedDict[Key, Statement] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, plan: Allow, columns: Columns) -> Statement:
-        """The statement for a plan on a store that has `columns`. Raises as `select` does."""
+    def of(self, plan: Allow, filters: Filters, columns: Columns, *, is_known: bool) -> Statement:
+        """The statement for a plan with `filters_of` it on a store that has `columns`. Raises as `select` does."""
         refuse_changed(plan, columns)
-        filters, subject = filters_of(plan), plan.dataset.subject
-        key = (filters, subject, columns[subject], tuple(_told(one, columns) for one in plan.columns))
+        subject = plan.dataset.subject
+        key = (filters, is_known, subject, columns[subject], tuple(_told(one, columns) for one in plan.columns))
         statement = self._recalled(key)
         if statement is None:
-            statement = select(plan, filters, columns)
+            statement = select(plan, filters, columns, is_known=is_known)
             self._remember(key, statement)
         return statement if plan.limit is None else replace(statement, sql=f"{statement.sql} LIMIT {plan.limit:d}")
 

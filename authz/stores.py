@@ -23,6 +23,7 @@ from policy.values import ColumnType, Dataset
 from .errors import AuthzError, DoorClosed, ReadStopped, StoreFailed
 from .files import File, pin
 from .lockdown import BUFFER, LOCK, SETTINGS
+from .rosters import Rosters
 from .store_columns import Columns, StoreColumn
 from .treatments import can_name
 
@@ -143,6 +144,7 @@ class Door:
 
     def __init__(self, files: tuple[File, ...], known: Mapping[File, Columns] | None = None) -> None:
         self.files = files
+        self.rosters = Rosters()
         self._lock = threading.Lock()
         self._root: duckdb.DuckDBPyConnection | None = None
         try:

@@ -83,6 +83,10 @@ class Account:
         self._before: BitMap | None = None
         self._is_certain = True
 
+    def has_recorded(self, met: Iterable[int]) -> bool:
+        """Whether it is recorded, durably, that rows of these may have left."""
+        return self._is_certain and self._recorded.issuperset(BitMap(met))
+
     def record(self, met: Iterable[int]) -> None:
         """Record for the read, durably, that rows of these are about to leave."""
         with self._certain(), self._autocommit.connect() as connection:

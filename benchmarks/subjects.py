@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -22,24 +23,36 @@ COLUMNS = ("at", "x", "y", "button")
 
 
 def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
-    """Two: people in the order of their rows, each a thousand at a time, and 5,000 people mixed."""
+    """Four: 5,000 people mixed, and each a thousand rows at a time; rows that were read before, and the first time."""
     for name, how in (("wide", "5,000 people, each row another's"), ("grouped", "1,000 rows of one after the other")):
         yield Contest(
             what=f"governed scan with its subjects accounted for, {how}",
             against="the same scan without",
             goal=Goal("time", 1.10),
             unit="rows",
-            how=f"{scale.rows:,} rows, {len(COLUMNS)} columns, none of which is the subject's; ours reads that too, "
-            "finds whom it has not met, and records them before their rows leave",
-            cause="To read one column more",
-            ours=_scan(parts, name, scale, counted=True),
-            theirs=_scan(parts, name, scale, counted=False),
+            how=f"{scale.rows:,} rows, {len(COLUMNS)} columns, none of which is the subject's, that were read before; "
+            "ours knows who is in which batch, and records them before their rows leave",
+            ours=_scan(parts, name, scale, counted=True, again=True),
+            theirs=_scan(parts, name, scale, counted=False, again=True),
+        )
+        yield Contest(
+            what=f"governed scan with its subjects accounted for, {how}, the first time",
+            against="the same scan without",
+            goal=Goal("time", 1.10),
+            unit="rows",
+            how="the same under a filter that was never asked before and keeps every row; ours reads the subject's "
+            "column too, finds whom it has not met, and remembers who is in which batch",
+            cause="To read one column more is a quarter of the time of four, and to look each row's text up a quarter",
+            ours=_scan(parts, name, scale, counted=True, again=False),
+            theirs=_scan(parts, name, scale, counted=False, again=False),
         )
 
 
-def _scan(parts: Parts, name: str, scale: Scale, *, counted: bool) -> Measure:
+def _scan(parts: Parts, name: str, scale: Scale, *, counted: bool, again: bool) -> Measure:
+    filters = ("" if again else f"x > -{number}" for number in count(1))
+
     def read() -> int:
-        permit = parts.guard.authorize(ReadRequest(name, COLUMNS), ANA)
+        permit = parts.guard.authorize(ReadRequest(name, COLUMNS, next(filters)), ANA)
         assert not isinstance(permit, Refused), permit
         stream = parts.stream(permit) if counted else _uncounted(parts, permit)
         rows = sum(batch.num_rows for batch in iter(stream.next_batch, None))

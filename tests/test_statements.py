@@ -11,7 +11,7 @@ from reading import Shelf
 
 from authz import statements
 from authz.doors import Doors
-from authz.select import Statement
+from authz.select import Statement, filters_of
 from authz.statements import Statements
 from authz.store_columns import Columns
 from policy.decision import Allow
@@ -39,6 +39,10 @@ def plan(shelf: Shelf, **asked: object) -> Allow:
     return shelf.permit(asked.pop("columns", ["x", "y"]), **asked).plan  # type: ignore[arg-type]
 
 
+def of(made: Statements, plan: Allow, there: Columns, *, is_known: bool = False) -> Statement:
+    return made.of(plan, filters_of(plan), there, is_known=is_known)
+
+
 def coarsened(dataset: Dataset, width: object) -> Dataset:
     """As after a reload; every one of these widths equals the others in Python."""
     column = replace(dataset.columns["x"], coarse=width)  # type: ignore[arg-type]
@@ -47,7 +51,7 @@ def coarsened(dataset: Dataset, width: object) -> Dataset:
 
 def test_a_plan_that_comes_again_gets_the_statement_of_before(shelf: Shelf) -> None:
     made, there = Statements(), columns(shelf)
-    assert made.of(plan(shelf, rows="x < 5"), there) is made.of(plan(shelf, rows="x < 5"), there)
+    assert of(made, plan(shelf, rows="x < 5"), there) is of(made, plan(shelf, rows="x < 5"), there)
 
 
 def test_whatever_changes_the_answer_is_another_statement(shelf: Shelf) -> None:
@@ -63,17 +67,25 @@ def test_whatever_changes_the_answer_is_another_statement(shelf: Shelf) -> None:
         {"columns": {"x": Treatment.HIDDEN, "y": Treatment.CLEAR}},
         {"limit": 1},
     ]
-    texts = {_whole(made.of(plan(shelf, **dict(one)), there)) for one in asked}
+    texts = {_whole(of(made, plan(shelf, **dict(one)), there)) for one in asked}
     assert len(texts) == len(asked)
     for one in asked:
-        assert _whole(made.of(plan(shelf, **dict(one)), there)) == _whole(Statements().of(plan(shelf, **one), there))
+        assert _whole(of(made, plan(shelf, **dict(one)), there)) == _whole(of(Statements(), plan(shelf, **one), there))
+
+
+def test_where_it_is_known_whose_rows_they_are_the_store_is_not_asked(shelf: Shelf) -> None:
+    made, there, asked = Statements(), columns(shelf), plan(shelf, columns=["y"])
+    unknown, known = of(made, asked, there), of(made, asked, there, is_known=True)
+    assert (unknown.subject, known.subject) == (1, None)
+    assert ('"x"' in unknown.sql, '"x"' in known.sql) == (True, False)
+    assert of(made, asked, there) is unknown
 
 
 def test_settings_that_only_python_takes_for_equal_do_not_share_a_statement(shelf: Shelf) -> None:
     made, there = Statements(), columns(shelf)
     dataset = shelf.dataset()
     shown = [
-        made.of(plan(shelf, columns=COARSE, dataset=coarsened(dataset, width)), there).given[0].treatment
+        of(made, plan(shelf, columns=COARSE, dataset=coarsened(dataset, width)), there).given[0].treatment
         for width in (1, 1.0, True, 1)
     ]
     assert shown == [Treatment.COARSE, Treatment.HIDDEN, Treatment.HIDDEN, Treatment.COARSE]
@@ -93,12 +105,12 @@ def test_a_file_of_other_types_is_read_by_another_statement(shelf: Shelf) -> Non
 def test_what_is_remembered_is_bounded(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "REMEMBERED", 3)
     made, there = Statements(), columns(shelf)
-    first = made.of(plan(shelf, rows="x < 0"), there)
-    kept = [made.of(plan(shelf, rows=f"x < {most}"), there) for most in (1, 2, 3)]
-    assert made.of(plan(shelf, rows="x < 0"), there) is not first
-    assert made.of(plan(shelf, rows="x < 3"), there) is kept[-1]
+    first = of(made, plan(shelf, rows="x < 0"), there)
+    kept = [of(made, plan(shelf, rows=f"x < {most}"), there) for most in (1, 2, 3)]
+    assert of(made, plan(shelf, rows="x < 0"), there) is not first
+    assert of(made, plan(shelf, rows="x < 3"), there) is kept[-1]
     long = f"x in ({', '.join(map(str, range(3000)))})"
-    assert made.of(plan(shelf, rows=long), there) is not made.of(plan(shelf, rows=long), there)
+    assert of(made, plan(shelf, rows=long), there) is not of(made, plan(shelf, rows=long), there)
 
 
 def _whole(statement: Statement) -> tuple[str, str, object]:

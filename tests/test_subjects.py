@@ -150,9 +150,14 @@ def test_a_subject_that_was_counted_costs_nothing_more(service: Service) -> None
     assert granted(service, grant)["subjects_used"] == 3
 
 
-def test_a_read_that_breaks_off_records_whose_rows_left_and_nobody_elses(service: Service, subjects: Subjects) -> None:
-    """A tenth of the file is read, sorted by person: what was read ahead for the next ones is taken back."""
+@pytest.mark.parametrize("was_read_before", [False, True])
+def test_a_read_that_breaks_off_records_whose_rows_left_and_nobody_elses(
+    service: Service, subjects: Subjects, was_read_before: bool
+) -> None:
+    """A tenth of the file is read, sorted by person: who was recorded ahead is taken back."""
     grant = service.grant(dataset="sorted", columns=["x"])
+    if was_read_before:
+        assert service.rows("sorted", grant=grant).num_rows == SORTED_ROWS
     with streaming(service, dataset="sorted", grant=grant) as response:
         next(response.iter_bytes())
     read = response.headers["Remit-Read"]

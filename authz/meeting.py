@@ -1,0 +1,126 @@
+"""Whom a read meets for the first time, batch by batch: by a look at each row, or by the roster of a read before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .changes import Changes
+from .dictionary import REMEMBERED
+from .errors import StoreFailed
+from .rosters import LARGEST, Batch, Roster
+
+AHEAD = 16
+"""Batches whose people are recorded ahead, at least, where it is known who they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Of one batch: who was not met before, in the order of first rows, and how many rows are nobody's.
+
+    `column` says whose each row is, and is empty where that was not asked.
+    """
+
+    values: pa.Array
+    nameless: int
+    column: pa.Array
+
+
+class Meeting(Protocol):
+    """One read's. `meet` each batch in turn, and say when that was the `last`; one thread at a time."""
+
+    def meet(self, rows: int, column: pa.Array) -> Met:
+        """Whom the next batch, of so many rows, has that those before it had not."""
+
+    def coming(self) -> pa.Array:
+        """Subjects of the batches that come next, as far as they are known."""
+
+    def last(self) -> None:
+        """There is no other batch. May be called again."""
+
+
+class Looking:
+    """Looks at the subject of each row; hands the roster to `learned` once all rows were seen, unless it is large."""
+
+    def __init__(self, learned: Callable[[Roster], None]) -> None:
+        self._learned = learned
+        self._known: pa.Array | None = None
+        self._changes = Changes()
+        self._batches: list[Batch] | None = []
+        self._size = 0
+
+    def meet(self, rows: int, column: pa.Array) -> Met:
+        """As `Meeting` says. Raises `StoreFailed` where the column does not say whose each row is."""
+        if len(column) != rows:
+            raise StoreFailed("the store did not say whose rows these are")
+        if self._known is None:
+            self._known = column.slice(0, 0)
+        elif len(self._known) > REMEMBERED:
+            self._known, self._batches = column.slice(0, 0), None
+        changes = self._changes.of(column)
+        places = pc.index_in(changes, value_set=self._known)
+        values = column.slice(0, 0)
+        if places.null_count > changes.null_count:
+            values = changes.filter(places.is_null()).drop_null().unique()
+            self._known = pa.concat_arrays([self._known, values])
+            places = pc.index_in(changes, value_set=self._known)
+        self._learn(rows, column.null_count, places)
+        return Met(values, column.null_count, column)
+
+    def coming(self) -> pa.Array:
+        """Of nobody is it known."""
+        return pa.nulls(0)
+
+    def last(self) -> None:
+        """As `Meeting` says."""
+        if self._batches is not None and self._known is not None:
+            self._learned(Roster(self._known, tuple(self._batches)))
+
+    def _learn(self, rows: int, nameless: int, places: pa.Array) -> None:
+        if self._batches is None or self._known is None:
+            return
+        is_there = np.zeros(len(self._known), bool)
+        is_there[places.drop_null().to_numpy()] = True
+        batch = Batch(rows, nameless, np.packbits(is_there).tobytes())
+        self._batches.append(batch)
+        self._size += len(batch.people)
+        if self._size + self._known.nbytes > LARGEST:
+            self._batches = None
+
+
+class Recalling:
+    """Goes by the roster. Raises `StoreFailed` where the rows are not those that it tells of."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._is_met = np.zeros(len(roster.names), bool)
+        self._next = 0
+
+    def meet(self, rows: int, column: pa.Array) -> Met:
+        """As `Meeting` says."""
+        batch = self._roster.batches[self._next] if self._next < len(self._roster.batches) else None
+        if batch is None or batch.rows != rows:
+            raise StoreFailed("the store gave other rows of the same files than before")
+        self._next += 1
+        there = self._there(batch)
+        new = there & ~self._is_met
+        self._is_met |= there
+        return Met(self._roster.names.filter(pa.array(new)), batch.nameless, column)
+
+    def coming(self) -> pa.Array:
+        """Those of twice as many batches as came: a crash leaves no more people too many in the record."""
+        there = np.zeros(len(self._is_met), bool)
+        for batch in self._roster.batches[self._next : self._next + max(AHEAD, 2 * self._next)]:
+            there |= self._there(batch)
+        return self._roster.names.filter(pa.array(there & ~self._is_met))
+
+    def last(self) -> None:
+        """As `Meeting` says."""
+        if self._next < len(self._roster.batches):
+            raise StoreFailed("the store gave other rows of the same files than before")
+
+    def _there(self, batch: Batch) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        return np.unpackbits(np.frombuffer(batch.people, np.uint8), count=len(self._is_met)).astype(bool)
