@@ -230,7 +230,7 @@ def test_a_channel_that_hangs_or_fails_holds_up_neither_the_others_nor_the_ledge
         wait_until(lambda: len(hanging.taken) == 3)
         failing.answers[:] = [200]
         wait_until(lambda: len(failing.taken) == 3)
-        assert gateway.letters("waiting") == [("json-3", "raised")] * 3
+        wait_until(lambda: gateway.letters("waiting") == [("json-3", "raised")] * 3)
 
 
 def test_a_letter_that_was_refused_is_sent_again_under_the_same_key_until_it_is_taken(
