@@ -91,7 +91,7 @@ def select(plan: Allow, filters: Filters, columns: Columns, *, is_known: bool) -
             shown.append(exp.alias_(expression, name, quoted=True, copy=False))
         given.append(Given(name, planned.column.data_class, treatment, stored.arrow))
     parameters: list[Parameter] = []
-    if whose is None and not is_known:
+    if whose is None and not (is_known and shown):  # where every column is hidden, somebody still counts the rows
         whose = len(shown)
         shown.append(exp.alias_(exp.column(subject, quoted=True), SUBJECT, quoted=True, copy=False))
     # Nothing is copied on the way: a copy of a filter costs more than to make it.

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import Shelf
+from reading import Shelf, Shown
 
 from authz import meeting, rosters
 from authz.errors import StoreFailed
 from authz.meeting import Looking, Recalling
 from authz.reader import RowStream
+from policy.values import Treatment
 
 WHO = st.sampled_from(["ana", "Ana", "ben", "", " ", "é", "e\u0301", "\x00", "nan", None])
 NUMBERS = st.sampled_from([0, 1, -1, 2**40, None]) | st.integers(-3, 3)
@@ -49,7 +50,9 @@ def whose(stream: RowStream) -> Whose:
     return who, nameless, sizes
 
 
-def read(shelf: Shelf, columns: Sequence[str] = ("x",), batch_rows: int = 100, **asked: object) -> tuple[Whose, bool]:
+def read(
+    shelf: Shelf, columns: Shown | Sequence[str] = ("x",), batch_rows: int = 100, **asked: object
+) -> tuple[Whose, bool]:
     """What is counted of such a read, and whether a read before it told."""
     stream = shelf.open(columns, batch_rows, **asked)
     return whose(stream), isinstance(stream.meeting, Recalling)
@@ -108,6 +111,14 @@ def test_a_read_of_rows_that_were_read_before_does_not_read_whose_they_are(shelf
     assert stream.read_next().column_names == ["x"]
     assert len(stream.subjects) == 0
     stream.close()
+
+
+def test_rows_whose_columns_are_all_hidden_are_as_many_as_before(shelf: Shelf) -> None:
+    hidden = {"x": Treatment.HIDDEN}
+    first, _ = read(shelf, hidden)
+    again, was_told = read(shelf, hidden)
+    assert was_told
+    assert (again[1:], set(again[0])) == (first[1:], set(first[0]))
 
 
 @pytest.mark.parametrize("other", [{"rows": "x >= 0"}, {"scope": "x >= 0"}, {"batch_rows": 99}, {"limit": 5}])
