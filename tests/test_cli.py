@@ -191,6 +191,22 @@ def test_a_broken_stream_is_not_ended_well_in_the_pipe(wire: Wire) -> None:
     assert not piped.stdout.endswith(STREAM[-8:])
 
 
+@pytest.mark.parametrize("arguments", [("read", "d"), ("read", "d", "--json"), ("--help",)], ids=str)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_cannot_be_written_is_a_fault_that_says_what_to_do(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    wire.answers("POST", "/v1/reads", rows(STREAM))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(_command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_a_terminal_gets_a_short_table_and_the_gateway_is_asked_for_no_more(wire: Wire) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM, **SAID))
     seen = _on_a_terminal("read", "d", "--limit", "25")
