@@ -111,8 +111,11 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
     @app.exception_handler(RequestValidationError)
     def not_understood(request: Request, wrong: RequestValidationError) -> JSONResponse:
         places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
-        said = "; ".join(f"`{places[each['loc']]}`: {each['msg'].lower()}" for each in wrong.errors())
-        help = "send JSON with `Content-Type: application/json`, as /openapi.json describes it"
+        reasons = {each["loc"]: each["msg"].removeprefix("Value error, ") for each in wrong.errors()}
+        said = "; ".join(f"`{places[loc]}`: {reason[:1].lower()}{reason[1:]}" for loc, reason in reasons.items())
+        asked = any(each["loc"][0] == "body" for each in wrong.errors())
+        sent = "send JSON with `Content-Type: application/json`" if asked else "write it"
+        help = f"{sent}, as /openapi.json describes it"
         return answer(unread.told(request, Failed("bad_request", said[:2000], help), request.scope[BODY]))
 
     @app.exception_handler(HTTPException)

@@ -1,4 +1,4 @@
-"""The examples of the API's description. Tests ask what they ask and compare what they say."""
+"""The examples of the API's description: what is asked, and refusals. Tests ask it and compare what is said."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,7 +64,6 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/subjects:erase": {"data_class": "user.unique_id", "name": "e-17", "why": "asked for, case 2026-44"},
 }
 
-GRANTED = {"id": GRANT, "status": "active", "state": "active", "rows_used": 0, "subjects_used": 0, **SCOPE}
 ASKED_FOR = {
     "id": REQUEST,
     "state": "open",
@@ -101,32 +100,6 @@ ASKED_FOR = {
     "break_glass": False,
     "reviewed_by": None,
     "can": ["withdraw"],
-}
-ANSWERS: Mapping[str, Any] = {
-    "POST /v1/requests": ASKED_FOR,
-    "GET /v1/requests/{id}": ASKED_FOR,
-    "GET /v1/requests": {"items": [ASKED_FOR], "next": None},
-    "POST /v1/reads:check": {
-        "decision": "allow",
-        "detail": f"grant {GRANT} permits it",
-        "read": READ,
-        "entry": 42,
-        "grant": GRANT,
-        "purpose": "train_ai_system.computer_use",
-        "columns": [{"name": "x", "class": "user.behavior.pointer", "treatment": "clear"}],
-        "rows": "(x < 900 and employee_id is not null) and (x < 500)",
-        "limit": 1000,
-        "limited_by": "limit",
-        "rules": ["pointer"],
-        "lacked": [],
-        "help": "",
-    },
-    "POST /v1/grants": GRANTED,
-    "GET /v1/grants": {"items": [GRANTED], "next": None},
-    "POST /v1/policy:reload": {"digest": "sha256:" + "0" * 64},
-    "POST /v1/policy:accept": {"digest": "sha256:" + "0" * 64, "alerts": [7], "by": ["olga"], "needed": 2},
-    "GET /healthz": {"status": "ok"},
-    "GET /readyz": {"database": True, "ledger": True, "policies": True, "issuer": True, "checkpoints": True},
 }
 
 _READ = {"read": READ, "entry": 42}

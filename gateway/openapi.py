@@ -17,7 +17,8 @@ from policy.decision import Code
 from .asked_shapes import AskShape, GrantDetail, GrantReads, GrantReview, RequestPage, RequestShape
 from .catalogue import DatasetList, DatasetView
 from .encodings import ENCODERS
-from .examples import ANSWERS, BODIES, IDS, PROBLEMS
+from .example_answers import ALSO, ANSWERS, ROWS
+from .examples import BODIES, IDS, PROBLEMS
 from .intake import LARGEST_BODY
 from .operations import Accepted, Health, Readiness, Reloaded
 from .problems import HEADERS, STATUS, TITLES, Problem
@@ -195,19 +196,18 @@ def _responses(name: str, call: Call) -> Iterator[tuple[str, Json]]:
         fitting = sorted({code for code in codes if STATUS[code] == status}) if status != 413 else ["bad_request"]
         yield str(status), _problem(status, fitting)
     for status, model in (call.also or {}).items():
-        yield str(status), {"description": "what is missing", "content": {JSON: {"schema": _ref(model)}}}
+        yield (
+            str(status),
+            {"description": "what is missing", "content": {JSON: {"schema": _ref(model), "example": ALSO[name]}}},
+        )
 
 
 def _success(name: str, call: Call) -> Json:
     schema = _ref(call.answer) if call.answer else {"type": "string", "format": "binary"}
-    content: Json = {media: {"schema": schema} for media in call.media}
-    if name in ANSWERS:
-        content[JSON]["example"] = ANSWERS[name]
-    made: Json = {
-        "description": "rows, as `Accept` asks" if "Remit-Rows" in call.headers else "done",
-        "content": content,
-    }
-    return made | _headers(call.headers)
+    examples = {media: ANSWERS.get(name, ROWS.get(media.partition(";")[0])) for media in call.media}
+    content = {media: {"schema": schema} | ({"example": it} if it else {}) for media, it in examples.items()}
+    description = "rows, as `Accept` asks" if "Remit-Rows" in call.headers else "done"
+    return {"description": description, "content": content} | _headers(call.headers)
 
 
 def _problem(status: int, codes: Sequence[str]) -> Json:

@@ -71,8 +71,9 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.requests = Requests(connection)
-        self.subjects = Subjects(connection)
         """Scopes that are asked for, and what is decided on them."""
+        self.subjects = Subjects(connection)
+        """People whose rows were read, and who can be forgotten."""
         self.granted = Granted(connection)
         """What became of grants, and what they were used for."""
 

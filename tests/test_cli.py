@@ -16,6 +16,7 @@ import pytest
 from pyarrow import ipc
 from wire import Wire, arrow_stream, rows, says
 
+from gateway.encodings import NdjsonEncoder
 from remit.cli import main
 
 BATCH = pa.record_batch({"x": pa.array(range(30), pa.int32()), "who": ["a\x1b[31m"] * 30, "hidden": pa.nulls(30)})
@@ -190,6 +191,22 @@ def test_a_broken_stream_is_not_ended_well_in_the_pipe(wire: Wire) -> None:
     assert not piped.stdout.endswith(STREAM[-8:])
 
 
+@pytest.mark.parametrize("arguments", [("read", "d"), ("read", "d", "--json"), ("--help",)], ids=str)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_cannot_be_written_is_a_fault_that_says_what_to_do(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    wire.answers("POST", "/v1/reads", rows(STREAM))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(_command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_a_terminal_gets_a_short_table_and_the_gateway_is_asked_for_no_more(wire: Wire) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM, **SAID))
     seen = _on_a_terminal("read", "d", "--limit", "25")
@@ -207,13 +224,32 @@ def test_a_limit_below_the_table_is_kept(wire: Wire) -> None:
     assert wire.asked[0].body["limit"] == 3
 
 
-def test_json_rows_are_one_object_a_line_and_say_what_json_has_no_word_for(wire: Wire, run: Run) -> None:
+def test_json_rows_are_the_objects_of_ndjson_in_ascii(wire: Wire, run: Run) -> None:
     odd = pa.record_batch(
-        {"f": [float("nan"), 1.5], "b": [b"\xff", None], "t": pa.array([0, None], pa.timestamp("us"))}
+        {
+            "f": [float("nan"), -1.5],
+            "b": [b"\xff", None],
+            "t": pa.array([0, None], pa.timestamp("us", "UTC")),
+            "n": [2**63 - 1, 1],
+            "l": [["=1", "\u202e\x9b31m😀"], None],
+            "s": [{"a": "x", "b": None}, None],
+        }
     )
     wire.answers("POST", "/v1/reads", rows(arrow_stream(odd)))
-    lines = [json.loads(line) for line in run("read", "d", "--json").out.splitlines()]
-    assert lines == [{"f": "nan", "b": "ff", "t": "1970-01-01T00:00:00"}, {"f": 1.5, "b": None, "t": None}]
+    out = run("read", "d", "--json").out
+    encoded = b"".join(NdjsonEncoder(odd.schema).rows(odd)).decode()
+    assert [json.loads(line) for line in out.splitlines()] == [json.loads(line) for line in encoded.splitlines()]
+    assert json.loads(out.splitlines()[0])["l"] == ["=1", "\u202e\x9b31m😀"]
+    assert out.isascii()
+
+
+def test_a_column_that_json_has_no_text_for_is_named_with_what_to_do(wire: Wire, run: Run) -> None:
+    union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+    wire.answers("POST", "/v1/reads", rows(arrow_stream(pa.record_batch([union], ["u"]))))
+    ended = run("read", "d", "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "`u`" in ended.notes
+    assert ".arrow" in ended.notes
 
 
 @pytest.mark.parametrize(

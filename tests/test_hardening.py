@@ -331,6 +331,12 @@ def test_a_misspelt_parameter_never_shows_the_whole_trail(service: Service) -> N
         assert said in response.text
 
 
+def test_a_parameter_that_is_not_understood_is_told_with_how_it_is_written(service: Service) -> None:
+    told = service.call("GET", "/v1/audit/entries?from=yesterday", "sam").json()
+    assert told["detail"] == "`from`: a time is written out, like 2026-11-01T00:00:00Z"
+    assert told["help"] == "write it, as /openapi.json describes it"
+
+
 def test_a_filter_of_too_many_comparisons_is_refused_before_it_keeps_anybody_waiting(service: Service) -> None:
     grant = service.grant(columns=["x"])
     for rows in ("x = 1 or " * 5000 + "x = 1", f"x in ({', '.join(map(str, range(6000)))})"):

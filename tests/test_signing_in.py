@@ -122,7 +122,10 @@ def test_an_answer_that_names_something_twice_is_not_taken() -> None:
 
 
 def test_nobody_who_comes_back_is_not_waited_for_for_ever() -> None:
-    with listening() as listener, pytest.raises(LoginFailed, match="nobody logged in"):
+    with (
+        listening() as listener,
+        pytest.raises(LoginFailed, match="with --no-browser where no page opened"),
+    ):
         listener.wait(0)
 
 
@@ -248,6 +251,16 @@ def test_what_an_issuer_answers_wrongly_is_said_without_what_it_was(
         oauth.refresh("the-refresh-token")
     assert "secret" not in str(raised.value)
     assert "the-refresh-token" not in str(raised.value)
+
+
+def test_an_issuer_that_offers_no_login_does_not_send_anybody_from_one_to_the_other(wire: Wire) -> None:
+    document = {"issuer": wire.url, "token_endpoint": f"{wire.url}/token", "jwks_uri": f"{wire.url}/keys"}
+    wire.answers("GET", "/.well-known/openid-configuration", says(document))
+    with OAuth(Target("http://127.0.0.1:1", wire.url, "remit-cli", "http://127.0.0.1:1", "remit")) as opened:
+        with pytest.raises(LoginFailed, match="no login with a browser; set REMIT_TOKEN"):
+            opened.start("http://127.0.0.1:9/callback")
+        with pytest.raises(LoginFailed, match="no device flow; set REMIT_TOKEN"):
+            opened.start_device()
 
 
 def test_an_issuer_that_is_away_is_unreachable() -> None:

@@ -1,5 +1,6 @@
 """The command line. Exit codes: 0 done, 1 refused or not verified, 2 usage, 3 unreachable or fault."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
@@ -22,6 +23,7 @@ from . import (
     export,
     grants,
     login,
+    outfile,
     pauses,
     policy,
     reads,
@@ -83,7 +85,9 @@ EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     KeyUnfit: (3, "key_unfit", ""),
     AuditError: (3, "ledger_fault", "see that the database runs, and that REMIT_DATABASE_URL or REMIT_HOME names it"),
     AuthzError: (3, "store_fault", "try again; if it goes on, tell the dataset's owner"),
+    outfile.NotWritten: (3, "not_written", ""),
     RemitError: (3, "fault", "try again; if it goes on, tell whoever runs Remit"),
+    OSError: (3, "fault", "make room, or let the answer go elsewhere, and run it again"),
 }
 """How each error ends the command, the first that fits: its exit code, its name where the gateway gave it no code, and
 what to do next where its message does not say so by itself."""
@@ -100,9 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     completion.prepare()
     try:
         status = app(given, prog_name="remit", standalone_mode=False)
+        print(end="", flush=True)  # what cannot be written is told here, and not on the way out
     except KNOWN as error:
+        if isinstance(error, OSError):
+            _give_up_output()
         status = _fail(error, as_json="--json" in given)
     sys.exit(status)
+
+
+def _give_up_output() -> None:
+    """Standard output could not be written: what still waits for it would be another fault, and another exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(error: Exception, *, as_json: bool) -> int:

@@ -115,7 +115,8 @@ def appearing(place: Path, codec: str | None = None) -> Iterator[IO[bytes]]:
             part.replace(place)
     except OSError as error:
         raise NotWritten(
-            f"`{place}` could not be written: {error.strerror or error}; nothing of it is there"
+            f"`{place}` could not be written: {error.strerror or error}; nothing of it is there: make room, or name "
+            "another place, and read again"
         ) from error
     except Unencodable as error:
         raise NotWritten(f"{error}; leave the column out, or name a file that ends in .arrow") from error

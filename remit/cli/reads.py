@@ -1,6 +1,7 @@
 """`remit check`, `remit read`: what you would get, and the rows."""
 
-import math
+import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from pyarrow import ipc
 from pydantic import TypeAdapter
 from rich.progress import BarColumn, FileSizeColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from gateway.encoder import Unencodable
+from gateway.encodings import NdjsonEncoder
 from remit.answers import Check, Problem
+from remit.errors import Misuse
 from remit.rows import RowReader
 
 from . import options, terminal
@@ -20,6 +24,7 @@ from .outfile import Format, appearing, check_place, format_of
 
 PEEK = 20
 """How many rows a person is shown; a table of more is no longer read."""
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 Advance = Callable[[int, int], None]
 
 
@@ -129,22 +134,18 @@ def _to_table(reader: RowReader) -> None:
 
 
 def _to_json_lines(reader: RowReader) -> None:
+    """As the gateway's NDJSON has them, in ASCII: what somebody typed does not drive a terminal."""
+    try:
+        encoder = NdjsonEncoder(reader.schema)
+    except Unencodable as error:
+        raise Misuse(f"{error}; leave the column out, or read into a file that ends in .arrow") from error
     for batch in reader:
-        for line in batch.to_pylist():
-            terminal.print_json({name: _plain(value) for name, value in line.items()})
+        for lines in encoder.rows(batch):
+            sys.stdout.write(_NOT_ASCII.sub(_escaped, lines.decode()))
 
 
-def _plain(value: object) -> object:
-    """A value of a row as JSON can say it: what is not finite, and what JSON has no word for, as text."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case bytes():
-            return value.hex()
-        case _:
-            return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _escaped(char: re.Match[str]) -> str:
+    return json.dumps(char[0])[1:-1]
 
 
 @contextmanager

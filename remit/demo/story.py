@@ -75,7 +75,7 @@ KEPT = """The service goes on at {gateway}. Try it as ana, mia, pia, olga, sam o
   {place}/as ana read performance_reviews
   {place}/as sam audit search --kind read.refused
 
-The next `make demo` stops it; `remit demo --stop` only stops it."""
+The next `make demo` stops it; `.venv/bin/remit demo --stop` only stops it."""
 
 
 def tell(*, keep: bool) -> None:

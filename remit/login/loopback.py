@@ -37,7 +37,10 @@ class Listener:
         try:
             found = self._answers.get(timeout=seconds)
         except Empty:
-            raise LoginFailed(f"nobody logged in within {seconds:g} seconds; run `remit login` again") from None
+            raise LoginFailed(
+                f"nobody logged in within {seconds:g} seconds; run `remit login` again, with --no-browser where no "
+                "page opened"
+            ) from None
         if found is None:
             raise LoginFailed("the browser came back with something that is not understood; run `remit login` again")
         return found

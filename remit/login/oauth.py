@@ -26,6 +26,7 @@ from .values import Target, Tokens
 
 SECONDS = 10
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+BY_HAND = "set REMIT_TOKEN to an access token that it gave otherwise, or ask whoever runs it"
 UNSAID_LIFE = 300
 """Seconds that a token is taken to live where its provider does not say (RFC 6749 §5.1 lets it)."""
 
@@ -80,7 +81,8 @@ class OAuth:
     def start(self, redirect: str) -> Started:
         """The address to send a browser to: authorization code with PKCE (RFC 7636), state and nonce."""
         if self.provider.authorization_endpoint is None:
-            raise LoginFailed(f"`{self.target.issuer}` offers no login with a browser; try `remit login --device`")
+            other = "try `remit login --device`" if self.provider.device_endpoint else BY_HAND
+            raise LoginFailed(f"`{self.target.issuer}` offers no login with a browser; {other}")
         verifier, nonce = generate_token(64), generate_token(32)
         url, state = self._session.create_authorization_url(
             self.provider.authorization_endpoint,
@@ -104,7 +106,8 @@ class OAuth:
     def start_device(self) -> Mapping[str, Any]:
         """A device authorization response (RFC 8628 §3.2), not looked at yet."""
         if self.provider.device_endpoint is None:
-            raise LoginFailed(f"`{self.target.issuer}` offers no device flow; run `remit login` beside a browser")
+            other = "run `remit login` beside a browser" if self.provider.authorization_endpoint else BY_HAND
+            raise LoginFailed(f"`{self.target.issuer}` offers no device flow; {other}")
         asked = {"scope": self.provider.scope, **self._for_whom()}
         auth = self._session.client_auth(self._session.token_endpoint_auth_method)
         answer = self._answer(lambda: self._session.post(self.provider.device_endpoint, data=asked, auth=auth))
