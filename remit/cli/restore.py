@@ -113,7 +113,7 @@ def _fields(found: "Found") -> dict[str, object]:
         "seen_at": seen.at and seen.at.isoformat(),
         "size": found.size,
         "proven": found.proven,
-        "proven_until": found.last_at,
+        "last_at": found.last_at,
         "lost": found.lost,
     }
 
@@ -122,6 +122,12 @@ def _tell(found: "Found") -> None:
     seen = found.seen
     terminal.say(f"{seen.key.name}: this ledger of {found.size:,} entries {SAID[found.outcome]}")
     terminal.say(f"  seen      {seen.checkpoint.size:,} entries{f', at {terminal.shown(seen.at)}' if seen.at else ''}")
-    if found.lost:
-        until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
+    if not found.lost:
+        return
+    until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
+    if (unproven := found.seen.checkpoint.size - found.lost - found.proven) == 0:
         terminal.say(f"  lost      {found.lost:,} entries, of {found.last_at or 'the beginning'} to {until}")
+        return
+    terminal.say(f"  lost      at least {found.lost:,} entries, the last of {until}")
+    terminal.say(f"  proven    the first {found.proven:,}")
+    terminal.say(f"  unknown   the {unproven:,} after them, until {found.last_at}: what was seen, or written since")
