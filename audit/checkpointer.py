@@ -25,7 +25,7 @@ from .errors import AuditError, BadNote, KeyUnfit, NotReadable
 from .head import Session
 from .ledger import Ledger
 from .ledger_keys import LedgerKeys, made_or_read, read
-from .notes import Checkpoint
+from .notes import Checkpoint, Note
 
 WRITER = "remit"
 SEEN = "ledger.checkpoint"
@@ -197,4 +197,10 @@ def _version(path: Path) -> tuple[int, int]:
 
 
 def _remembered(path: Path) -> Checkpoint | None:
-    return Signed.parse(path.read_text(encoding="utf-8")).checkpoint if path.exists() else None
+    try:
+        return Checkpoint.parse(Note.parse(path.read_bytes()).text) if path.exists() else None
+    except (BadNote, OSError) as wrong:
+        raise KeyUnfit(
+            f"`{path}` is not the checkpoint that this gateway saw last ({wrong}): take it away once "
+            "`remit audit verify` and `remit audit restore-check` find the ledger whole"
+        ) from wrong

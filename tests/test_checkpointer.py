@@ -229,6 +229,23 @@ def test_a_key_that_others_can_read_or_that_is_damaged_stops_the_start(database,
         made(database, ledger, tmp_path)
 
 
+@pytest.mark.parametrize("damaged", [b"", b"rubbish\n", b"\xff\xfe"])
+def test_what_a_gateway_has_seen_is_never_forgotten_because_it_cannot_be_read(
+    database, ledger, checkpointer, tmp_path, damaged
+):
+    append(ledger)
+    checkpointer.look()
+    (tmp_path / SEEN).write_bytes(damaged)
+    with pytest.raises(KeyUnfit, match="is not the checkpoint that this gateway saw last"):
+        made(database, ledger, tmp_path)
+
+
+def test_a_key_behind_a_link_is_told_as_one(database, ledger, checkpointer, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / NAME)
+    with pytest.raises(KeyUnfit, match="is a link: name the file that it leads to"):
+        Checkpointer(database.engine(), ledger, key=tmp_path / "link", home=tmp_path)
+
+
 def test_a_supplied_key_and_name_are_taken(database, ledger, tmp_path):
     (tmp_path / "mine").write_text(f"{Signer.make('example.com/remit', SIGNED).text()}\n")
     (tmp_path / "mine").chmod(0o600)

@@ -359,7 +359,11 @@ def test_the_witness_itself_is_asked(made, tmp_path):
         lost = remit(*asked[:3], "--json", REMIT_WITNESSES=f"{url} {WITNESS.verifier}")
         assert (lost.returncode, json.loads(lost.stdout)[0]["lost"]) == (1, 3), lost.stderr
     assert origin_of(made.database.url()) == made.key.name
-    assert remit(*asked).returncode == 3
+    away = remit(*asked)
+    said = f"witness_fault: `{WITNESS.name}` at {url}: it cannot be reached" in away.stderr
+    assert (away.returncode, said, "see that the witness runs" in away.stderr) == (3, True, True)
+    assert remit(*asked[:-1], made.key).returncode == 2
+    assert remit(*asked[:4], "nowhere", *asked[5:]).returncode == 2
     assert remit(*asked[:-2]).returncode == 2
     assert Quorum((WitnessAt(url, WITNESS.verifier),), 1).keys == [str(WITNESS.verifier)]
     assert os.path.exists(tmp_path / "memory")
