@@ -1,6 +1,8 @@
 """Verification of what was signed: stored tree, checkpoints, keys; in full, or only what is new."""
 
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import psycopg
@@ -112,6 +114,28 @@ def test_several_processes_find_what_one_finds(database, signed, tamper, monkeyp
     assert [seq for seq, _ in several] == [3, 3, 700, 700, 1200]
     monkeypatch.setattr("audit.workers.FEW", 100)
     assert problems(database) == several
+
+
+INTERRUPTED = """
+import os, signal, sys
+import audit.joining, audit.verify, audit.workers
+audit.workers.FEW, audit.verify.SPAN, audit.joining.SPAN, audit.joining.SPAN_LEVEL = 0, 512, 512, 9
+read = audit.workers.read_span
+def interrupted(*given):
+    os.killpg(0, signal.SIGINT)
+    return read(*given)
+audit.workers.read_span = interrupted
+try:
+    audit.verify.verify(sys.argv[1])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_all_processes_that_verify_and_none_says_a_word(database, signed):
+    command = [sys.executable, "-c", INTERRUPTED, database.url()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, start_new_session=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
 
 
 @pytest.mark.parametrize(
