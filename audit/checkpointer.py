@@ -19,13 +19,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import keyfiles
-from .checkpoints import LedgerChanged, Signed, sign
+from .checkpoints import LedgerChanged, Signed, sign, still_signing
 from .entries import Entry, Json, Kind
 from .errors import AuditError, BadNote, KeyUnfit, NotReadable
 from .head import Session
 from .ledger import Ledger
 from .ledger_keys import LedgerKeys, made_or_read, read
-from .notes import Checkpoint
+from .notes import Checkpoint, Note
 
 WRITER = "remit"
 SEEN = "ledger.checkpoint"
@@ -64,7 +64,7 @@ class Checkpointer:
     """`with Checkpointer(…):` signs what the ledger holds, until it ends. `home` keeps what this gateway has seen.
 
     Makes the key at `key` where there is none. A ledger without a name gets that of the key or of `name`, for good.
-    Raises `KeyUnfit` where key and ledger do not belong together.
+    Raises `KeyUnfit` where key and ledger do not belong together, or the ledger has retired the key.
     """
 
     def __init__(self, engine: Engine, ledger: Ledger, *, key: Path, home: Path, name: str = "") -> None:
@@ -129,7 +129,8 @@ class Checkpointer:
                 self._last_error = None
             except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
                 self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__
-                log.error("checkpoint_failed", fault=self._last_error)
+                reason = str(fault) if isinstance(fault, KeyUnfit) else None
+                log.error("checkpoint_failed", fault=self._last_error, reason=reason)
 
     def _refuse(self, change: AuditError) -> None:
         """Says it in the ledger, which is a SEV1: once for each thing that is wrong, and again every hour."""
@@ -154,6 +155,7 @@ class Checkpointer:
         keys = self._keys
 
         def work(connection: Connection) -> Sequence[Entry]:
+            still_signing(cast(Session, connection.connection.driver_connection), keys.signers)
             became = [(signer.verifier, "activated", Kind.KEY_ACTIVATED) for signer in reversed(keys.signers)]
             became += [(verifier, "retired", Kind.KEY_RETIRED) for verifier in keys.retired]
             return [
@@ -195,4 +197,10 @@ def _version(path: Path) -> tuple[int, int]:
 
 
 def _remembered(path: Path) -> Checkpoint | None:
-    return Signed.parse(path.read_text(encoding="utf-8")).checkpoint if path.exists() else None
+    try:
+        return Checkpoint.parse(Note.parse(path.read_bytes()).text) if path.exists() else None
+    except (BadNote, OSError) as wrong:
+        raise KeyUnfit(
+            f"`{path}` is not the checkpoint that this gateway saw last ({wrong}): take it away once "
+            "`remit audit verify` and `remit audit restore-check` find the ledger whole"
+        ) from wrong

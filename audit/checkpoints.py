@@ -3,12 +3,13 @@
 1. Each new entry was read from the table and hashed again: its leaf, and the tree over all, are those of the append.
 2. The tree grew out of the last checkpoint, and out of the last that this gateway has seen, wherever that came from.
 3. Tiles, edge and note are committed together, by one gateway at a time: whoever holds the row of `audit_tree`.
+4. No key signs that the ledger has retired, whoever did that: such a checkpoint would never verify.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .errors import AuditError
+from .errors import AuditError, KeyUnfit
 from .head import Session
 from .merkle import leaf_hash
 from .notes import Checkpoint, Note, Signer
@@ -27,6 +28,7 @@ NEW = """
     COPY (SELECT seq, canonical, leaf FROM audit_entries WHERE seq > {} AND seq <= {} ORDER BY seq)
     TO STDOUT (FORMAT BINARY)
 """
+RETIRED = "SELECT vkey FROM audit_keys WHERE became = 'retired'"
 GROW = "UPDATE audit_tree SET origin = %s, size = %s, edge = %s, at = clock_timestamp()"
 SIGN = "INSERT INTO audit_checkpoints (size, note, at) VALUES (%s, %s, clock_timestamp())"
 
@@ -61,8 +63,8 @@ def last_signed(session: Session) -> Signed | None:
 def sign(session: Session, signers: Sequence[Signer], seen: Checkpoint | None) -> Signed | None:
     """Checks what was appended since the last checkpoint, stores its tree and signs it; the newest checkpoint there is.
 
-    In the caller's transaction, which has to commit. None where another gateway is at it. Raises `LedgerChanged`, and
-    `NotReadable` or `BadNote` where what is stored cannot even be read.
+    In the caller's transaction, which has to commit. None where another gateway is at it. Raises `LedgerChanged`,
+    `NotReadable` or `BadNote` where what is stored cannot even be read, `KeyUnfit` where none of `signers` may sign.
     """
     is_held = _hold(session)
     tree = StoredTree.read(session)
@@ -78,7 +80,22 @@ def sign(session: Session, signers: Sequence[Signer], seen: Checkpoint | None) -
         raise LedgerChanged(tree.edge.size + 1, "the tree over the entries is not the one that was appended to")
     if last is not None and size == tree.edge.size:
         return last
-    return _signed(session, Checkpoint(tree.origin, size, edge.frontier().root()), edge, signers)
+    # After the head was read: whoever retired a key before its last entry has committed.
+    return _signed(
+        session, Checkpoint(tree.origin, size, edge.frontier().root()), edge, still_signing(session, signers)
+    )
+
+
+def still_signing(session: Session, signers: Sequence[Signer]) -> Sequence[Signer]:
+    """Those of `signers` that the ledger has not retired. Raises `KeyUnfit` where none is left."""
+    gone = {vkey for (vkey,) in session.execute(RETIRED)}
+    left = [signer for signer in signers if str(signer.verifier) not in gone]
+    if not left:
+        raise KeyUnfit(
+            "this gateway's keys were retired by a rotation elsewhere: put the `ledger.key` of there in the place of "
+            "this one, or move this one away, and a new one is made at the next start"
+        )
+    return left
 
 
 def _hold(session: Session) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from .errors import AuditError, BadNote, NotProven
+from .errors import BadNote, NotCosigned, NotProven, OtherHistory
 from .notes import COSIGNED, Checkpoint, Note, Signature, Verifier, decimal
 from .submissions import SIZE_TYPE, Submission, address
 
@@ -17,14 +17,6 @@ Proofs = Callable[[int, int], Sequence[bytes]]
 TIMEOUT = 5.0
 LARGEST_ANSWER = 256 * 1024
 ATTEMPTS = 3
-
-
-class NotCosigned(AuditError):
-    """A witness did not co-sign: it is away, or something on the way is not as it should be."""
-
-
-class OtherHistory(NotCosigned):
-    """A witness has co-signed a ledger that this one did not grow out of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ AuditError
 ├── StaleEpoch           decided under an older control epoch; decide again
 ├── BadNote              not a signed note, a checkpoint, a key or a proof, as their specifications write them
 ├── NotProven            a signature or a proof that does not hold
+├── NotCosigned          a witness did not co-sign, or did not say what it has co-signed
+│   └── OtherHistory     it has co-signed a ledger that this one did not grow out of
 ├── KeyUnfit             a file that should hold a key cannot be used; says what to do
 └── DatabaseUnfit        the database cannot hold a ledger as it is; says what to do
 """
@@ -50,6 +52,14 @@ class BadNote(AuditError):
 
 class NotProven(AuditError):
     """A signature or a proof that does not hold: what it was for may not be believed."""
+
+
+class NotCosigned(AuditError):
+    """A witness did not co-sign: it is away, or something on the way is not as it should be."""
+
+
+class OtherHistory(NotCosigned):
+    """A witness has co-signed a ledger that this one did not grow out of."""
 
 
 class KeyUnfit(AuditError):

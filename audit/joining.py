@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from .head import Session
 from .merkle import Frontier
-from .notes import Checkpoint, Verifier
+from .notes import COSIGNED, Checkpoint, Verifier
 from .proofs import Nodes
 from .replay import Replay
 from .signed import signed_beyond
@@ -30,7 +30,7 @@ class Start:
     above: Edge = field(default_factory=Edge)
     since: Checkpoint | None = None
     active: frozenset[str] = frozenset()
-    by: Verifier | None = None
+    signers: tuple[Verifier, ...] = ()
 
     @classmethod
     def of(
@@ -39,7 +39,7 @@ class Start:
         tree: StoredTree,
         since: Checkpoint | None,
         active: frozenset[str],
-        by: Verifier | None,
+        signers: tuple[Verifier, ...],
     ) -> "Start":
         """From `since`, as the stored tiles have it: they are proven by its root, see `Joined`. None: the beginning."""
         if since is None or since.size > tree.edge.size:
@@ -47,7 +47,7 @@ class Start:
         count = since.size // SPAN
         units = Frontier(count, tuple(tree.work(session, lambda node: _units(count, node))))
         above = _edge_above(session, tree, count * SPAN >> BITS)
-        return cls(count * SPAN, since.size, units, above, since, active, by)
+        return cls(count * SPAN, since.size, units, above, since, active, signers)
 
 
 def _units(count: int, node: Nodes) -> list[bytes]:
@@ -75,7 +75,7 @@ class Joined:
     tree: StoredTree
     size: int
     start: Start
-    trusted: set[str]
+    given: tuple[Verifier, ...]
     changed: list[Problem]
     gone: list[Problem] = field(default_factory=list)
     replay: Replay = field(default_factory=Replay)
@@ -89,7 +89,9 @@ class Joined:
     def __post_init__(self) -> None:
         self.units, self.above = self.start.units, self.start.above
         self.head = Frontier() if not self.size else None
-        self.vouching = Vouching(self.tree.origin, self.trusted, set(self.start.active))
+        witnesses = dict.fromkeys((str(key) for key in self.given if key.algorithm == COSIGNED), 0)
+        trusted = set(map(str, self.given))
+        self.vouching = Vouching(self.tree.origin, trusted, witnesses, set(self.start.active))
         since = self.start.since
         if since is not None and (since.origin != self.tree.origin or since.size > min(self.tree.edge.size, self.size)):
             what = f"the checkpoint of {since.size} entries is not of this ledger, or the ledger has lost some of them"
@@ -157,8 +159,8 @@ class Joined:
         if trees[since.size].root() != since.root:
             what = f"the ledger did not grow out of the checkpoint of {since.size} entries"
             self.changed.append(Problem(since.size, what))
-        elif self.start.by is not None:
-            self.vouching.go_on(since.size, self.start.by)
+        elif self.start.signers:
+            self.vouching.go_on(since.size, self.start.signers)
 
     def _grow(self, span: Span) -> None:
         if self.units is None:

@@ -1,5 +1,6 @@
 """A file that holds one key: made at first use, mode 0600, and refused where anybody else could have read it."""
 
+import errno
 import os
 import secrets
 import stat
@@ -20,7 +21,7 @@ def kept(path: Path, make: Callable[[], bytes]) -> bytes:
             _make(path, make())
         return _read(path)
     except OSError as fault:
-        raise KeyUnfit(f"`{path}`: {fault.strerror}; it must be readable by this user only") from fault
+        raise _unfit(path, fault) from fault
 
 
 def read(path: Path) -> bytes:
@@ -28,7 +29,7 @@ def read(path: Path) -> bytes:
     try:
         return _read(path)
     except OSError as fault:
-        raise KeyUnfit(f"`{path}`: {fault.strerror}; it must be readable by this user only") from fault
+        raise _unfit(path, fault) from fault
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -61,6 +62,12 @@ def _drafted(path: Path, content: bytes) -> Iterator[Path]:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _unfit(path: Path, fault: OSError) -> KeyUnfit:
+    if fault.errno == errno.ELOOP:
+        return KeyUnfit(f"`{path}` is a link: name the file that it leads to")
+    return KeyUnfit(f"`{path}`: {fault.strerror}; it must be readable by this user only")
 
 
 def _read(path: Path) -> bytes:

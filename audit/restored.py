@@ -59,7 +59,9 @@ class Seen:
 class Found:
     """How a database of `size` entries compares: of what was `seen` it has the first `proven` ones, unchanged.
 
-    `last_at` is the time of the last of these, None before the first.
+    Where it lost its end, the last of those that it has may be others, written since: what signed the lost ones proves
+    nothing of them, and only what the same key had signed before does. `last_at` is the time of the last that may be
+    what was seen, None before the first.
     """
 
     outcome: Outcome
@@ -70,8 +72,8 @@ class Found:
 
     @property
     def lost(self) -> int:
-        """How many of the entries that were seen are not there, or not proven to be what they were."""
-        return self.seen.checkpoint.size - self.proven
+        """How many of the entries that were seen are not there, or not proven to be what they were; at the least."""
+        return self.seen.checkpoint.size - (self.size if self.outcome is Outcome.LOST else self.proven)
 
 
 def origin_of(url: str) -> str:
@@ -94,11 +96,11 @@ def compare(url: str, seen: Seen) -> Found:
         earlier = _earlier(session, seen)
         points = _grown(session, set(earlier)).points
     refuted = [size for size, root in earlier.items() if size in points and points[size].root != root]
-    if tree.size < wanted.size and not refuted:
-        # Nothing that was signed contradicts what is there.
-        return Found(Outcome.LOST, seen, tree.size, tree.size, points[tree.size].at)
     held = (size for size, root in earlier.items() if size in points and points[size].root == root)
     proven = max((size for size in held if size < min(refuted, default=wanted.size)), default=0)
+    if tree.size < wanted.size and not refuted:
+        # Nothing that was signed contradicts what is there.
+        return Found(Outcome.LOST, seen, tree.size, proven, points[tree.size].at)
     return Found(Outcome.FORKED, seen, tree.size, proven, points[proven].at)
 
 

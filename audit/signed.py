@@ -1,6 +1,6 @@
 """What was signed of a span: each note read, and its signatures checked, where the span is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .checkpoints import Signed
@@ -21,7 +21,7 @@ BEYOND = """
 
 @dataclass(frozen=True, slots=True)
 class SignedRow:
-    """One stored checkpoint: what it says (None where it cannot be read), and which known keys signed it."""
+    """One stored checkpoint: what it says (None: not readable), and which known keys signed it, witnesses' too."""
 
     size: int
     checkpoint: Checkpoint | None
@@ -29,34 +29,40 @@ class SignedRow:
     wrong: str = ""
 
 
-def signed_rows(session: Session, after: int, last: int, keys: Sequence[Verifier]) -> list[SignedRow]:
-    """The checkpoints of more than `after` and at most `last` entries."""
-    return [read_note(size, note, keys) for size, note in session.execute(NOTES, (after, last))]
+def signed_rows(
+    session: Session, after: int, last: int, keys: Sequence[Verifier]
+) -> tuple[list[SignedRow], list[tuple[int, str]]]:
+    """The checkpoints of more than `after` and at most `last` entries; and what cosignatures of them do not hold."""
+    cosigned, wrong = _cosigned(session, after, last)
+    rows = session.execute(NOTES, (after, last))
+    return [_read_note(size, note, keys, cosigned) for size, note in rows], wrong
 
 
-def read_note(size: int, note: str, keys: Sequence[Verifier]) -> SignedRow:
+def _read_note(size: int, note: str, keys: Sequence[Verifier], cosigned: Mapping[int, set[Verifier]]) -> SignedRow:
     """A note that is stored for `size` entries, whatever it holds."""
     try:
         checkpoint = Signed.parse(note).checkpoint
         if checkpoint.size != size:
             return SignedRow(size, None, (), f"the checkpoint of {size} entries is one of {checkpoint.size}")
-        return SignedRow(size, checkpoint, Note.parse(note.encode()).verified(keys))
+        witnesses = cosigned.get(size, set()).intersection(keys)
+        return SignedRow(size, checkpoint, (*Note.parse(note.encode()).verified(keys), *witnesses))
     except (BadNote, NotProven) as wrong:
         return SignedRow(size, None, (), f"the checkpoint of {size} entries does not hold: {wrong}")
 
 
-def wrong_cosignatures(session: Session, after: int, last: int) -> list[tuple[int, str]]:
-    """The stored cosignatures that are not what they say: the size of their checkpoint, and why."""
-    found = []
+def _cosigned(session: Session, after: int, last: int) -> tuple[dict[int, set[Verifier]], list[tuple[int, str]]]:
+    """Whose cosignatures of a checkpoint of some size hold; and the size for each that does not, with why."""
+    holds, found = dict[int, set[Verifier]](), []
     for size, note, witness, line in session.execute(COSIGNED, (after, last)):
         try:
             key, signature = Verifier.parse(witness), Signature.parse(line.removesuffix("\n"))
             if note is None or not signature.is_by(key):
                 raise NotProven("it is of another key, or its checkpoint is gone")
             key.check(Note.parse(note.encode()).text, signature.value)
+            holds.setdefault(size, set()).add(key)
         except (BadNote, NotProven) as wrong:
             found.append((size, f"a cosignature of the checkpoint of {size} entries does not hold: {wrong}"))
-    return found
+    return holds, found
 
 
 def signed_beyond(session: Session, last: int) -> list[tuple[int, str]]:

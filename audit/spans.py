@@ -13,7 +13,7 @@ from .head import Session
 from .merkle import HASH_BYTES, Frontier, leaf_hash
 from .notes import Verifier
 from .replay import Events
-from .signed import SignedRow, signed_rows, wrong_cosignatures
+from .signed import SignedRow, signed_rows
 from .tiles import BITS, WIDTH, folded
 from .tilestore import StoredTree, tiles_at
 from .wording import Said, Wordings
@@ -61,8 +61,8 @@ def read_span(
     session: Session, tree: StoredTree, task: Task, keys: Sequence[Verifier], sizes: Iterable[int], known: Wordings
 ) -> Span:
     """Everything about one span; `sizes` are further sizes at which the tree is wanted, `known` grows."""
-    span = Span(task, signed=signed_rows(session, task.read_from, task.end, keys))
-    span.changed += [Problem(*wrong) for wrong in wrong_cosignatures(session, task.read_from, task.end)]
+    signed, wrong = signed_rows(session, task.read_from, task.end, keys)
+    span = Span(task, signed=signed, changed=[Problem(*found) for found in wrong])
     leaves = _stored_leaves(session, tree, task, span)
     _read_entries(session, span, leaves, tree.edge.size, known)
     _grow(span, leaves, {row.size for row in span.signed} | {size for size in sizes if task.start <= size <= task.end})

@@ -8,7 +8,7 @@ together (see `replay`). Whoever can rewrite all of it, keys included, is found 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
@@ -19,7 +19,7 @@ from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .instances import held_locks, lock_key
 from .joining import Joined, Start
-from .notes import Checkpoint, Note, Verifier
+from .notes import SIGNED, Checkpoint, Note, Verifier
 from .spans import SPAN, Problem, Task
 from .tilestore import StoredTree
 from .workers import Work, read_spans
@@ -36,7 +36,8 @@ class Verdict:
     """`size` entries under `root` (32 bytes, recomputed; empty where an entry is missing), and every problem in order.
 
     `signed` is the size of the newest checkpoint that a trusted key, `by`, signed; `is_key_given` says whether that key
-    came from the verifier, or only from the ledger itself. `origin` is the ledger's name, as it says itself.
+    came from the verifier, or only from the ledger itself. `witnessed` has that size for each witness whose key was
+    given. `origin` is the ledger's name, as it says itself.
     """
 
     size: int
@@ -48,6 +49,7 @@ class Verdict:
     by: str = ""
     is_key_given: bool = False
     origin: str = ""
+    witnessed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -58,10 +60,10 @@ class Verdict:
 def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None) -> Verdict:
     """Reads the ledger at the libpq URL `url` in one snapshot; it may grow meanwhile. Changes nothing.
 
-    `keys` are those that the verifier trusts. `since` is the note of a checkpoint that was verified before: the tree
-    must have grown out of it, and only newer entries are read. Raises `NotReadable` where the database does not answer
-    or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or `BadNote` where `since` is signed
-    by none of the keys or is no checkpoint.
+    `keys` are those that the verifier trusts, the ledger's and its witnesses'. `since` is the note of a checkpoint that
+    was verified before: the tree must have grown out of it, and only newer entries are read. Raises `NotReadable` where
+    the database does not answer or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or
+    `BadNote` where `since` is signed by none of the keys or is no checkpoint.
     """
     settings_of(url)
     with _understood(), psycopg.connect(url) as session:
@@ -110,7 +112,7 @@ def _joined(
         tree = StoredTree.empty()
     known = _known_keys(session)
     start = Start.of(session, tree, *_trusted_since(session, tree, since, given, known))
-    joined = Joined(tree, size, start, {str(key) for key in given}, changed)
+    joined = Joined(tree, size, start, given, changed)
     end = _end(session, size, changed)
     # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
     begins = range(start.at, end, SPAN) or (start.at,)
@@ -148,28 +150,35 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 
 def _trusted_since(
     session: Session, tree: StoredTree, since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
-) -> tuple[Checkpoint | None, frozenset[str], Verifier | None]:
-    """The checkpoint to go on from, the keys that are active there, and the one that is trusted for it."""
+) -> tuple[Checkpoint | None, frozenset[str], tuple[Verifier, ...]]:
+    """The checkpoint to go on from, the keys that are active there, and those that are trusted for it."""
     if not since:
-        return None, frozenset(), None
+        return None, frozenset(), ()
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
-    active, others = frozenset(map(str, signers)), frozenset(str(key) for key, signs in known.items() if signs)
+    active = frozenset(str(key) for key in signers if key.algorithm == SIGNED)
+    others = frozenset(str(key) for key, signs in known.items() if signs)
     if others - active:  # of other gateways: the table only says which to look for
         active |= others & activated(session, tree, checkpoint)
-    return checkpoint, active, signers[0]
+    return checkpoint, active, signers
 
 
 def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:
     missing = [Problem(*found) for found in joined.replay.found + joined.replay.left_open(held, lock_key)]
     vouching, changed = joined.vouching, joined.changed + [Problem(*found) for found in joined.vouching.found]
-    if is_key_given and vouching.by is None:
+    unseen = [
+        Problem(1, f"no checkpoint is co-signed by `{vkey}`") for vkey, size in vouching.witnessed.items() if not size
+    ]
+    if is_key_given and vouching.by is None and not unseen:
         changed.append(Problem(1, "no checkpoint is signed by a key that was given, or by one that follows from it"))
+    changed += unseen
     problems = sorted(changed + missing + joined.gone, key=lambda problem: problem.seq)
     # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
     integrity, completeness = not (changed or joined.gone), not (missing or joined.gone)
     by = "" if vouching.by is None else str(vouching.by)
     root = joined.root or b""
-    origin = joined.tree.origin
-    return Verdict(joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given, origin)
+    return Verdict(
+        joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given,
+        joined.tree.origin, vouching.witnessed,
+    )  # fmt: skip

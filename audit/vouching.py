@@ -1,10 +1,11 @@
 """Who vouches for what: which checkpoints hold, and up to where a key that the verifier trusts has signed.
 
 A key counts from the entry that activates it to the one that retires it. Whoever trusts one key trusts those that were
-activated under a checkpoint of its, so that a key that was given out long ago is enough.
+activated under a checkpoint of its, so that a key that was given out long ago is enough; whoever trusts a witness,
+those that were activated under what it co-signed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .entries import Kind
@@ -20,10 +21,12 @@ class Vouching:
     """What is known of keys and checkpoints so far, in the order of the ledger; `trusted` are vkeys.
 
     Where nobody gave a key, `trusted` is empty at first, and the first key that the ledger names is believed.
+    `witnessed` has the vkeys of trusted witnesses, and the size of the newest checkpoint that each has co-signed.
     """
 
     origin: str
     trusted: set[str]
+    witnessed: dict[str, int]
     active: set[str] = field(default_factory=set)
     upto: int = 0
     by: Verifier | None = None
@@ -40,10 +43,11 @@ class Vouching:
         for control in waiting:
             self._change(control)
 
-    def go_on(self, size: int, by: Verifier) -> None:
-        """From a checkpoint that holds: `by`, which the verifier trusts or the ledger names, signed it."""
-        self.upto, self.by = size, by
-        self.trusted.add(str(by))
+    def go_on(self, size: int, signers: Sequence[Verifier]) -> None:
+        """From a checkpoint that holds: `signers`, whom the verifier trusts or the ledger names, signed it."""
+        self.upto, self.by = size, signers[0]
+        self._witness(size, signers)
+        self.trusted |= self.active | set(map(str, signers))
 
     def _change(self, control: Control) -> None:
         if control.kind == Kind.KEY_RETIRED:
@@ -67,10 +71,17 @@ class Vouching:
         elif root is not None and root != row.checkpoint.root:
             self.found.append((row.size, f"the tree of the first {row.size} entries is not the one that was signed"))
         elif root is not None:
-            self._believe(row.size, signers)
+            is_witnessed = self._witness(row.size, row.signers)
+            self._believe(row.size, signers, signers[0] if is_witnessed else None)
 
-    def _believe(self, size: int, signers: Sequence[Verifier]) -> None:
-        known = next((key for key in signers if str(key) in self.trusted), None)
+    def _witness(self, size: int, signers: Collection[Verifier]) -> bool:
+        """Whether a trusted witness is among them; it is noted how far each came."""
+        own = self.witnessed.keys() & map(str, signers)
+        self.witnessed |= dict.fromkeys(own, size)
+        return bool(own)
+
+    def _believe(self, size: int, signers: Sequence[Verifier], witnessed: Verifier | None) -> None:
+        known = next((key for key in signers if str(key) in self.trusted), witnessed)
         if known is not None:
             self.upto, self.by = size, known
             self.trusted |= self.active

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import cosignatures
 from .cosignatures import Quorum
-from .cosigner import Cosigner, NotCosigned, OtherHistory
+from .cosigner import Cosigner
 from .entries import Entry, Json, Kind
-from .errors import AuditError
+from .errors import AuditError, NotCosigned, OtherHistory
 from .head import Session
 from .ledger import Ledger
 from .notes import Note

@@ -5,6 +5,7 @@ A small ledger is read here: a process takes longer to start than to verify it.
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -59,8 +60,11 @@ def read_spans(session: Session, work: Work) -> Iterator[Span]:
             ours, theirs = context.Pipe(duplex=False)
             pipes.append(ours)
             process = context.Process(target=_worker, args=(work, snapshot, number, count, theirs), daemon=True)
+            # Ctrl-C is for this process, which ends the others: in them it would only be a traceback on the terminal.
+            masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             process.start()
             processes.append(process)
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
             theirs.close()
         for number in range(len(work.tasks)):
             yield _received(pipes[number % count])

@@ -44,6 +44,14 @@ class Shape:
     seed: int = 0
 
 
+def wait_until_gone(engine: Engine, gateway: str) -> None:
+    """PostgreSQL notices a moment later that a session was closed; a process takes longer than that to start."""
+    with engine.connect() as connection:
+        session = cast(Session, connection.connection.driver_connection)
+        while lock_key(gateway) in held_locks(session):
+            time.sleep(0.005)
+
+
 @dataclass
 class Grown:
     """A ledger, who writes it, and the witness that has seen its newest checkpoint."""
@@ -104,7 +112,7 @@ class Grown:
     def restart(self, number: int) -> None:
         """The first gateway dies without a word, and another one starts in its place."""
         self.ledgers[0].close()
-        self._wait_until_gone(self.ledgers[0]._gateway)
+        wait_until_gone(self.engine, self.ledgers[0]._gateway)
         self.ledgers[0] = Ledger(self.engine, gateway=f"gw-again-{number}", clock=_now)
         self.ledgers[0].close_orphans(self.ledgers[0].missing())
         if self.checkpointers:
@@ -114,13 +122,6 @@ class Grown:
         for ledger in self.ledgers:
             ledger.close()
         self.engine.dispose()
-
-    def _wait_until_gone(self, gateway: str) -> None:
-        """PostgreSQL notices a moment later; a process takes longer than that to start."""
-        with self.engine.connect() as connection:
-            session = cast(Session, connection.connection.driver_connection)
-            while lock_key(gateway) in held_locks(session):
-                time.sleep(0.005)
 
     def _watch(self) -> None:
         """A witness of all keys, with the memory that it has."""

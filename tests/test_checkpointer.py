@@ -1,5 +1,6 @@
 """What is signed was read back and hashed again, and grew out of what was signed before; nothing else ever is."""
 
+import shutil
 from datetime import UTC, datetime
 
 import psycopg
@@ -12,6 +13,7 @@ from audit.ledger import Ledger
 from audit.ledger_keys import NAME, read, rotate
 from audit.notes import SIGNED, Checkpoint, Note, Signer
 from audit.severities import Severity, severity_of
+from audit.verify import verify
 
 
 @pytest.fixture
@@ -186,6 +188,26 @@ def test_keys_are_said_in_the_ledger_before_they_sign_and_the_old_one_signs_alon
     assert [signature.id for signature in note.signatures] == [keys.signers[0].verifier.id for keys in (third, second)]
 
 
+def test_a_key_that_was_retired_elsewhere_signs_nothing_more_and_stops_the_next_start(
+    database, ledger, checkpointer, tmp_path
+):
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / NAME, tmp_path / "other")
+    other = made(database, ledger, tmp_path / "other")
+    for _ in range(2):
+        rotate(tmp_path / NAME)
+        append(ledger)
+        checkpointer.look()
+    append(ledger)
+    with pytest.raises(KeyUnfit, match="were retired by a rotation elsewhere"):
+        other.look()
+    with pytest.raises(KeyUnfit, match="were retired by a rotation elsewhere"):
+        made(database, ledger, tmp_path / "other")
+    checkpointer.look()
+    verdict = verify(database.url())
+    assert (verdict.problems, verdict.signed) == ((), ledger.head().size)
+
+
 def test_a_key_of_another_ledger_is_refused(database, ledger, tmp_path):
     made(database, ledger, tmp_path)
     (tmp_path / "other").write_text(f"{Signer.make('example.com/other', SIGNED).text()}\n")
@@ -205,6 +227,23 @@ def test_a_key_that_others_can_read_or_that_is_damaged_stops_the_start(database,
     (tmp_path / NAME).write_text("PRIVATE+KEY+x")
     with pytest.raises(KeyUnfit, match="restore it from a backup"):
         made(database, ledger, tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"rubbish\n", b"\xff\xfe"])
+def test_what_a_gateway_has_seen_is_never_forgotten_because_it_cannot_be_read(
+    database, ledger, checkpointer, tmp_path, damaged
+):
+    append(ledger)
+    checkpointer.look()
+    (tmp_path / SEEN).write_bytes(damaged)
+    with pytest.raises(KeyUnfit, match="is not the checkpoint that this gateway saw last"):
+        made(database, ledger, tmp_path)
+
+
+def test_a_key_behind_a_link_is_told_as_one(database, ledger, checkpointer, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / NAME)
+    with pytest.raises(KeyUnfit, match="is a link: name the file that it leads to"):
+        Checkpointer(database.engine(), ledger, key=tmp_path / "link", home=tmp_path)
 
 
 def test_a_supplied_key_and_name_are_taken(database, ledger, tmp_path):

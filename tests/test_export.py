@@ -272,6 +272,23 @@ def test_a_database_that_lost_its_end_is_told_with_how_much_and_of_when(made, tm
     assert last in done.stdout
 
 
+def test_what_was_written_after_a_loss_is_not_taken_for_what_was_lost(made, tmp_path):
+    made.grow(4)
+    made.cosign()
+    made.grow(6)
+    note = made.cosign()
+    change(made.database, "DELETE FROM audit_entries WHERE seq > 8")
+    found = compare(made.database.url(), seen_of(note, WITNESS.verifier))
+    assert (found.outcome, found.size, found.proven, found.lost) == (Outcome.LOST, 8, 5, 3)
+    (tmp_path / "kept").write_text(str(note))
+    asked = ("restore-check", "--database", made.database.url(), "--checkpoint", tmp_path / "kept")
+    said = remit(*asked, "--key", WITNESS.verifier).stdout
+    for what in ("at least 3 entries", "proven    the first 5\n", "unknown   the 3 after them"):
+        assert what in said
+    change(made.database, "DELETE FROM audit_entries WHERE seq > 5")
+    assert "  lost      6 entries, of " in remit(*asked, "--key", WITNESS.verifier).stdout
+
+
 def test_a_database_whose_entries_were_changed_is_another_history_from_there_on(made):
     made.grow(4)
     made.cosign()
@@ -342,7 +359,11 @@ def test_the_witness_itself_is_asked(made, tmp_path):
         lost = remit(*asked[:3], "--json", REMIT_WITNESSES=f"{url} {WITNESS.verifier}")
         assert (lost.returncode, json.loads(lost.stdout)[0]["lost"]) == (1, 3), lost.stderr
     assert origin_of(made.database.url()) == made.key.name
-    assert remit(*asked).returncode == 3
+    away = remit(*asked)
+    said = f"witness_fault: `{WITNESS.name}` at {url}: it cannot be reached" in away.stderr
+    assert (away.returncode, said, "see that the witness runs" in away.stderr) == (3, True, True)
+    assert remit(*asked[:-1], made.key).returncode == 2
+    assert remit(*asked[:4], "nowhere", *asked[5:]).returncode == 2
     assert remit(*asked[:-2]).returncode == 2
     assert Quorum((WitnessAt(url, WITNESS.verifier),), 1).keys == [str(WITNESS.verifier)]
     assert os.path.exists(tmp_path / "memory")

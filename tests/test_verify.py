@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from ledgers import wait_until_gone
 
 from audit.entries import Entry, Kind
 from audit.errors import NotReadable
@@ -162,6 +163,7 @@ def test_a_read_without_an_end_is_missing_only_once_its_gateway_is_gone(database
     ledger.append(Entry(Kind.READ_COMPLETED, "ana", read="r-2"))
     assert verify(database.url()).problems == ()
     ledger.close()
+    wait_until_gone(database.engine(), "gw-1")
     verdict = verify(database.url())
     what = "read `r-1` was authorised and has no end, and its gateway `gw-1` is gone"
     assert verdict.problems == (Problem(1, what),)
@@ -173,6 +175,7 @@ def test_integrity_and_completeness_are_told_apart_and_the_first_bad_entry_comes
     for number in range(4):
         ledger.append(Entry(Kind.READ_AUTHORIZED, "ana", read=f"r-{number}"))
     ledger.close()
+    wait_until_gone(database.engine(), "gw-1")
     tamper("UPDATE audit_entries SET leaf = decode(repeat('00', 32), 'hex') WHERE seq = 2")
     verdict = verify(database.url())
     assert not verdict.integrity

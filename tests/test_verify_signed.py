@@ -1,6 +1,8 @@
 """Verification of what was signed: stored tree, checkpoints, keys; in full, or only what is new."""
 
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import psycopg
@@ -18,7 +20,15 @@ from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.tiles import Edge
 from audit.verify import verify
 
-TABLES = ("audit_entries", "audit_head", "audit_tiles", "audit_tree", "audit_checkpoints", "audit_keys")
+TABLES = (
+    "audit_entries",
+    "audit_head",
+    "audit_tiles",
+    "audit_tree",
+    "audit_checkpoints",
+    "audit_cosignatures",
+    "audit_keys",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +116,28 @@ def test_several_processes_find_what_one_finds(database, signed, tamper, monkeyp
     assert problems(database) == several
 
 
+INTERRUPTED = """
+import os, signal, sys
+import audit.joining, audit.verify, audit.workers
+audit.workers.FEW, audit.verify.SPAN, audit.joining.SPAN, audit.joining.SPAN_LEVEL = 0, 512, 512, 9
+read = audit.workers.read_span
+def interrupted(*given):
+    os.killpg(0, signal.SIGINT)
+    return read(*given)
+audit.workers.read_span = interrupted
+try:
+    audit.verify.verify(sys.argv[1])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_all_processes_that_verify_and_none_says_a_word(database, signed):
+    command = [sys.executable, "-c", INTERRUPTED, database.url()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, start_new_session=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -186,15 +218,32 @@ def test_what_is_searched_is_of_the_type_that_was_hashed(database, ledger, tampe
     assert problems(database) == [(1, "what is searched is not what was hashed")]
 
 
+def cosign(tamper, witness, size, note):
+    """What a gateway keeps once the witness has co-signed this note."""
+    line = str(witness.sign(Note.parse(note.encode()).text, at=1_763_000_000))
+    put = "INSERT INTO audit_cosignatures (size, witness, line, at) VALUES (%s, %s, %s, now())"
+    tamper(put, (size, str(witness.verifier), line))
+
+
 def test_a_cosignature_that_does_not_hold_is_found(database, signed, tamper):
     witness = Signer.make("witness.example/w", COSIGNED)
-    note = Note.parse(notes(database)[512].encode())
-    for size, text in ((512, note.text), (513, note.text)):
-        line = str(witness.sign(text, at=1_763_000_000))
-        put = "INSERT INTO audit_cosignatures (size, witness, line, at) VALUES (%s, %s, %s, now())"
-        tamper(put, (size, str(witness.verifier), line))
+    for size in (512, 513):
+        cosign(tamper, witness, size, notes(database)[512])
     ((seq, what),) = problems(database)
     assert (seq, what.partition(":")[0]) == (513, "a cosignature of the checkpoint of 513 entries does not hold")
+
+
+def test_the_key_of_a_witness_is_enough_and_it_is_said_how_far_it_came(database, signed, tamper, tmp_path):
+    one, other = (Signer.make(f"witness.example/{name}", COSIGNED) for name in "ab")
+    told, key = notes(database), str(read(tmp_path / NAME).signers[0].verifier)
+    for witness, size in ((one, 512), (one, 1024), (other, 1300)):
+        cosign(tamper, witness, size, told[size])
+    whole = verify(database.url(), keys=[one.verifier, other.verifier])
+    assert (whole.problems, whole.signed, whole.by, whole.is_key_given) == ((), 1300, key, True)
+    assert whole.witnessed == {str(one.verifier): 1024, str(other.verifier): 1300}
+    kept = f"{told[1024]}{one.sign(Note.parse(told[1024].encode()).text, at=1_763_000_000)}"
+    new = verify(database.url(), keys=[one.verifier], since=kept)
+    assert (new.problems, new.signed, new.by, new.witnessed) == ((), 1300, key, {str(one.verifier): 1024})
 
 
 def rewritten(database, tamper, signers, since=0):
@@ -238,6 +287,19 @@ def test_an_insider_with_the_key_is_found_by_a_checkpoint_that_somebody_kept_and
     assert (1024, "the ledger did not grow out of the checkpoint of 1024 entries") in problems(
         database, keys=key, since=kept
     )
+
+
+def test_an_insider_with_the_key_is_found_by_the_key_of_a_witness(database, signed, tamper, tmp_path):
+    witness, keys = Signer.make("witness.example/w", COSIGNED), read(tmp_path / NAME)
+    cosign(tamper, witness, 1024, notes(database)[1024])
+    rewritten(database, tamper, keys.signers)
+    ((seq, what),) = problems(database)
+    assert (seq, what.partition(":")[0]) == (1024, "a cosignature of the checkpoint of 1024 entries does not hold")
+    tamper("DELETE FROM audit_cosignatures")
+    key = keys.signers[0].verifier
+    assert problems(database, keys=[key]) == []
+    found = [(1, f"no checkpoint is co-signed by `{witness.verifier}`")]
+    assert problems(database, keys=[witness.verifier]) == problems(database, keys=[key, witness.verifier]) == found
 
 
 @pytest.mark.parametrize(

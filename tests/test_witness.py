@@ -375,6 +375,17 @@ def test_a_witness_that_is_told_nonsense_does_not_start(tmp_path: Path, wrong: t
     assert (refused.returncode, wrong[0] in refused.stderr) == (2, True)
 
 
+def test_whoever_names_a_wrong_key_or_has_a_damaged_one_is_told_which(tmp_path: Path) -> None:
+    named = _remit("witness", "key", "--home", str(tmp_path), "--name", "a b")
+    assert (named.returncode, "`--name a b`" in named.stderr, list(tmp_path.iterdir())) == (2, True, [])
+    own, log = str(make_key(tmp_path)), str(LOG.signer.verifier)
+    swapped = _remit("witness", "serve", "--home", str(tmp_path), "--log", own)
+    assert (swapped.returncode, "`witness.example/w1` is a witness's key" in swapped.stderr) == (2, True)
+    (tmp_path / "witness.key").write_text("rubbish")
+    damaged = _remit("witness", "serve", "--home", str(tmp_path), "--log", log)
+    assert (damaged.returncode, f"`{tmp_path}/witness.key` holds no key of a witness" in damaged.stderr) == (3, True)
+
+
 def _remit(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "remit", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=60)

@@ -21,9 +21,9 @@ from witnessing import Log, clean_environment, witnessing
 
 from audit.checkpointer import Checkpointer
 from audit.cosignatures import Quorum, counted_note
-from audit.cosigner import Cosigner, NotCosigned, WitnessAt
+from audit.cosigner import Cosigner, WitnessAt
 from audit.entries import Entry, Kind
-from audit.errors import BadNote
+from audit.errors import BadNote, NotCosigned
 from audit.keyfiles import kept
 from audit.ledger import Ledger
 from audit.ledger_keys import NAME, read

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from audit.errors import BadNote, KeyUnfit
 from audit.keyfiles import read
 from audit.notes import Signer, Verifier
 from audit.submissions import LARGEST
@@ -80,8 +81,11 @@ def _stop(_number: int, _frame: object) -> None:
 
 
 def signer_of(home: Path) -> Signer:
-    """The key in a witness's folder. Raises `KeyUnfit`, `BadNote`."""
-    return Signer.parse(read(home / KEY).decode("utf-8", "replace").removesuffix("\n"))
+    """The key in a witness's folder. Raises `KeyUnfit`."""
+    try:
+        return Signer.parse(read(home / KEY).decode("utf-8", "replace").removesuffix("\n"))
+    except BadNote as wrong:
+        raise KeyUnfit(f"`{home / KEY}` holds no key of a witness ({wrong}); restore it from a backup") from wrong
 
 
 def make_app(witness: Witness) -> ASGIApp:

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 import typer
 from typer.exceptions import Abort, TyperException
 
-from audit.errors import AuditError, BadNote, KeyUnfit, NotProven
+from audit.errors import AuditError, BadNote, KeyUnfit, NotCosigned, NotProven
 from authz.errors import AuthzError, BundleHeld
 from gateway.settings import BadSetting
 from policy.errors import MisreadAll
@@ -82,6 +82,7 @@ EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     BrokenStream: (3, "broken_stream", ""),
     BadNote: (1, "not_understood", "it is no note of a ledger: take one from `remit audit checkpoint` or `prove`"),
     NotProven: (1, "not_proven", ""),
+    NotCosigned: (3, "witness_fault", "see that the witness runs, and that its URL and its key are right"),
     KeyUnfit: (3, "key_unfit", ""),
     AuditError: (3, "ledger_fault", "see that the database runs, and that REMIT_DATABASE_URL or REMIT_HOME names it"),
     AuthzError: (3, "store_fault", "try again; if it goes on, tell the dataset's owner"),

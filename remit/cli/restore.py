@@ -70,12 +70,12 @@ def _kept(file: Path, keys: "Sequence[Verifier]", witness: str | None) -> "Seen"
 
 def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "list[Seen]":
     """What each witness saw; one that cannot be asked is told of, and only where none can it is a fault."""
-    from audit.cosigner import NotCosigned, WitnessAt
+    from audit.errors import NotCosigned
     from gateway.settings import witnesses
 
     if len(keys) != (1 if url else 0):
         raise Misuse("`--witness URL` goes with its --key")
-    asked = (WitnessAt(url, keys[0]),) if url else witnesses(os.environ).witnesses
+    asked = (_at(url, keys[0]),) if url else witnesses(os.environ).witnesses
     if not asked:
         raise Misuse("give --witness URL and --key, or --checkpoint FILE and --key, or set REMIT_WITNESSES")
     seen = []
@@ -84,9 +84,21 @@ def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "lis
             seen.append(_asked(each, origin))
         except NotCosigned as fault:
             if at + 1 == len(asked) and not seen:
-                raise
+                raise NotCosigned(f"`{each.key.name}` at {each.url}: {fault}") from fault
             terminal.note(f"{each.key.name}: {fault}")
     return seen
+
+
+def _at(url: str, key: "Verifier") -> "WitnessAt":
+    from audit.cosigner import WitnessAt
+    from audit.errors import BadNote
+
+    if not url.startswith(("http://", "https://")):
+        raise Misuse(f"`--witness {url}` is no address; write it like http://127.0.0.1:8471")
+    try:
+        return WitnessAt(url, key)
+    except BadNote as wrong:
+        raise Misuse(f"`--key`: {wrong}; `remit witness key` prints the witness's") from wrong
 
 
 def _asked(witness: "WitnessAt", origin: str) -> "Seen":
@@ -113,7 +125,7 @@ def _fields(found: "Found") -> dict[str, object]:
         "seen_at": seen.at and seen.at.isoformat(),
         "size": found.size,
         "proven": found.proven,
-        "proven_until": found.last_at,
+        "last_at": found.last_at,
         "lost": found.lost,
     }
 
@@ -122,6 +134,12 @@ def _tell(found: "Found") -> None:
     seen = found.seen
     terminal.say(f"{seen.key.name}: this ledger of {found.size:,} entries {SAID[found.outcome]}")
     terminal.say(f"  seen      {seen.checkpoint.size:,} entries{f', at {terminal.shown(seen.at)}' if seen.at else ''}")
-    if found.lost:
-        until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
+    if not found.lost:
+        return
+    until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
+    if (unproven := found.seen.checkpoint.size - found.lost - found.proven) == 0:
         terminal.say(f"  lost      {found.lost:,} entries, of {found.last_at or 'the beginning'} to {until}")
+        return
+    terminal.say(f"  lost      at least {found.lost:,} entries, the last of {until}")
+    terminal.say(f"  proven    the first {found.proven:,}")
+    terminal.say(f"  unknown   the {unproven:,} after them, until {found.last_at}: what was seen, or written since")

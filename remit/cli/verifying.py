@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 SHOWN = 100
 """Problems that a person is shown; `--json` has all."""
 Keys = Annotated[
-    list[str] | None, typer.Option("--key", metavar="VKEY", help="A key that you trust; may be there several times.")
+    list[str] | None,
+    typer.Option(
+        "--key", metavar="VKEY", help="A key that you trust, the ledger's or a witness's; several for several."
+    ),
 ]
 Database = Annotated[str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")]
 
@@ -146,6 +149,7 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
     intact = {"integrity": verdict.integrity, "completeness": verdict.completeness}
     if as_json:
         signed = {"signed": verdict.signed, "by": verdict.by, "key_given": verdict.is_key_given}
+        signed |= {"witnessed": verdict.witnessed}
         terminal.print_json(
             {"size": verdict.size, "root": verdict.root.hex(), **intact, **signed, "problems": problems}
         )
@@ -168,9 +172,11 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
 def _signed(verdict: "Verdict") -> Iterator[str]:
     if not verdict.by:
         yield "  signed       nothing by a key that is trusted"
-        return
-    yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
-    if not verdict.is_key_given:
+    else:
+        yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
+    for witness, size in verdict.witnessed.items():
+        yield f"  co-signed    {f'the first {size:,}' if size else 'nothing'}, by {witness}"
+    if verdict.by and not verdict.is_key_given:
         yield "  That key is the one that the ledger itself names, which proves less: give yours with --key."
 
 

@@ -26,12 +26,17 @@ def key(
     as_json: options.Json = False,
 ) -> None:
     """Prints the public key, which gateways are told in REMIT_WITNESSES; with --name makes one where there is none."""
+    from audit.errors import BadNote
     from audit.keyfiles import kept
     from audit.notes import COSIGNED, Signer
     from witness.server import KEY, signer_of
 
     if name is not None:
-        kept(home / KEY, lambda: f"{Signer.make(name, COSIGNED).text()}\n".encode())
+        try:
+            made = Signer.make(name, COSIGNED)
+        except BadNote as wrong:
+            raise Misuse(f"`--name {name}`: {wrong}; write it like witness.example/w1") from wrong
+        kept(home / KEY, lambda: f"{made.text()}\n".encode())
     elif not (home / KEY).exists():
         raise Misuse(f"there is no key in `{home}`; make one with --name witness.example/w1")
     signer = signer_of(home)
@@ -52,15 +57,19 @@ def serve(
     ] = "127.0.0.1:8471",
 ) -> None:
     """Starts the witness: co-signs checkpoints of these logs as long as each grew out of the last."""
+    from audit.notes import SIGNED
     from witness.server import listening
     from witness.server import serve as serve_witness
 
     host, _, port = listen.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise Misuse(f"`--listen {listen}` is not an address; write it as 127.0.0.1:8471")
+    keys = keys_of(logs, "--log")
+    if wrong := next((key for key in keys if key.algorithm != SIGNED), None):
+        raise Misuse(f"`--log`: `{wrong.name}` is a witness's key; `remit audit key list` prints the ledger's")
     try:
         listener = listening(host.removeprefix("[").removesuffix("]"), int(port))
     except OSError as fault:
         raise Misuse(f"`--listen {listen}`: {(fault.strerror or str(fault)).lower()}; name another address") from fault
     with listener:
-        serve_witness(home, keys_of(logs, "--log"), listener)
+        serve_witness(home, keys, listener)
