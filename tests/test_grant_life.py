@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from asking import SENTENCE, approved, asked, asked_for, looked, soon, step
+from asking import SENTENCE, aged, approved, asked, asked_for, looked, soon, step
 from service import Service
 
 
@@ -73,16 +73,17 @@ def test_a_renewal_proposes_what_was_used_and_no_more(service: Service) -> None:
 def test_owners_review_the_grants_on_their_data_by_use(service: Service) -> None:
     used = approved(service, "otto", who="lea", max_rows=3)["grant"]
     service.rows("long", "lea", grant=used)
-    old = service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40))
+    old = aged(service, service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40)), days=40)
+    new = service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40))
     items = service.call("GET", "/v1/grants:review", "otto").json()["items"]
     proposals = {each["id"]: (each["proposal"], each["unused_days"]) for each in items}
     assert proposals[old] == ("remove", 40)
-    assert proposals[used] == ("keep", 0)
+    assert proposals[new] == proposals[used] == ("keep", 0)
     assert service.call("GET", "/v1/grants:review", "bob").json()["items"] == []
-    for each in (old, used):
+    for each in (old, new, used):
         revoke(service, each, "otto")
     items = service.call("GET", "/v1/grants:review", "otto").json()["items"]
-    assert not {old, used} & {each["id"] for each in items}
+    assert not {old, new, used} & {each["id"] for each in items}
 
 
 def broken(service: Service, who: str = "lea", **given: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asking import SENTENCE, approved, asked, soon, step
+from asking import SENTENCE, aged, approved, asked, soon, step
 from service import Service
 
 from remit.cli import main
@@ -110,7 +110,7 @@ def test_without_a_file_it_asks_on_the_terminal(service: Service) -> None:
 
 
 def test_owners_walk_through_grants_and_revoke_what_nobody_uses(service: Service) -> None:
-    old = service.grant(principal="kim", dataset="long", columns=["x"], starts=soon(days=-90))
+    old = aged(service, service.grant(principal="kim", dataset="long", columns=["x"], starts=soon(days=-90)), days=90)
     new = approved(service, "otto", who="kim")["grant"]
     shown = typed(service, "otto", "grants", "review", answers=("", "", "q"))
     assert f"revoked {old}" in shown
