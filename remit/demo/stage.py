@@ -37,6 +37,8 @@ try:
     who, *arguments = sys.argv[1:]
     stage = Stage.open({place!r})
     sys.exit(print(stage.token(who)) if arguments == ["--token"] else stage.act(who, *arguments))
+except KeyboardInterrupt:
+    sys.exit(130)
 except (DemoFailed, ValueError) as wrong:
     sys.exit(str(wrong) if isinstance(wrong, DemoFailed) else "who? for instance: {place}/as ana datasets")
 """
