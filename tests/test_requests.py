@@ -82,6 +82,7 @@ def test_a_count_is_recorded_before_it_is_made_without_naming_anybody(service: S
         ({"dataset": "events", "columns": ["forgotten"]}, "unclassified"),
         ({"justification": "."}, "bad_request"),
         ({"justification": "x" * 60}, "bad_request"),
+        ({"justification": "because of" + " ." * 40}, "bad_request"),
         ({"ends": soon(hours=-1)}, "bad_request"),
         ({"team": "sales"}, "bad_request"),
         ({"columns": ["nothing"]}, "bad_request"),

@@ -6,7 +6,9 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import SENTENCE, aged, approved, asked, soon, step
@@ -86,8 +88,8 @@ def test_a_scope_that_can_never_be_granted_exits_with_1_and_says_why(run: Run, t
     assert "at least 40 characters" in err
 
 
-def typed(service: Service, who: str, *arguments: str, answers: tuple[str, ...]) -> str:
-    """What a terminal shows while somebody answers; the command has to end well."""
+def typed(service: Service, who: str, *arguments: str, answers: tuple[str, ...], status: int = 0) -> str:
+    """What a terminal shows while somebody answers."""
     ours, theirs = pty.openpty()
     os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
     environment = service.environment | {"REMIT_URL": service.url, "REMIT_TOKEN": service.token(who), "TERM": "dumb"}
@@ -95,24 +97,69 @@ def typed(service: Service, who: str, *arguments: str, answers: tuple[str, ...])
     done = subprocess.run(command, stdin=theirs, capture_output=True, env=environment, timeout=120, check=False)
     os.close(theirs)
     os.close(ours)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+    assert done.returncode == status, done.stderr.decode()
+    return done.stdout.decode() + done.stderr.decode()
 
 
-def test_without_a_file_it_asks_on_the_terminal(service: Service) -> None:
-    answers = ("long", "who, x", "x < 1000", "train_ai_system.computer_use", "7", "5,000", SENTENCE)
-    shown = typed(service, "lea", "requests", "create", answers=answers)
+def of_kim(service: Service, shown: str) -> dict[str, Any]:
+    """The request that was shown, taken back."""
+    (request,) = [each for each in service.call("GET", "/v1/requests", "kim").json()["items"] if each["id"] in shown]
+    assert step(service, request["id"], "withdraw", "kim").status_code == (409 if request["break_glass"] else 200)
+    return dict(request)
+
+
+def test_without_a_file_it_asks_on_the_terminal_for_all_that_a_scope_says(service: Service) -> None:
+    of_long, of_events = ("long", "who, x", "x < 1000"), ("events", "x", "")
+    limits = ("5,000", "20")
+    said = (SENTENCE, "cua-7b-v3", "DPIA-2026-014")
+    times = (soon(hours=1), "7")
+    answers = (*of_long, *of_events, "", "train_ai_system.computer_use", *times, *limits, *said)
+    shown = typed(service, "kim", "requests", "create", answers=answers)
     assert "pseudonym" in shown
     assert "rows      at most 5,000" in shown
-    (request,) = [each for each in service.call("GET", "/v1/requests", "lea").json()["items"] if each["id"] in shown]
-    assert request["scope"]["datasets"] == {"long": {"columns": ["who", "x"], "rows": "x < 1000"}}
-    assert step(service, request["id"], "withdraw", "lea").status_code == 200
+    scope = of_kim(service, shown)["scope"]
+    assert scope["datasets"] == {"long": {"columns": ["who", "x"], "rows": "x < 1000"}, "events": {"columns": ["x"]}}
+    assert (scope["max_rows"], scope["max_subjects"]) == (5000, 20)
+    assert (scope["training_run"], scope["assessment"]) == ("cua-7b-v3", "DPIA-2026-014")
+    starts, ends = datetime.fromisoformat(scope["starts"]), datetime.fromisoformat(scope["ends"])
+    assert (starts, ends - starts) == (datetime.fromisoformat(soon(hours=1)), timedelta(days=7))
+
+
+def test_an_answer_that_cannot_be_meant_is_asked_for_again_and_loses_no_other(service: Service) -> None:
+    of_long = ("lonk", "", "long", "who, z", "", "x", "x <", "z < 5", "x < 5", "long", "")
+    times = ("soon", "2026-12-01T00:00:00", "", "-1", "9" * 16, "")
+    answers = (*of_long, "", *times, "1,x", "", "0", "", ".", "because", SENTENCE, "", "")
+    shown = typed(service, "kim", "requests", "create", answers=answers)
+    for reason in ("did you mean `long`?", "no column `z`", "not understood", "no time", "too far", "at least 40"):
+        assert reason in shown
+    scope = of_kim(service, shown)["scope"]
+    assert scope["datasets"] == {"long": {"columns": ["x"], "rows": "x < 5"}}
+    assert scope["purpose"] == "train_ai_system"
+
+
+def test_whoever_breaks_the_glass_on_a_terminal_is_asked_for_no_times(service: Service) -> None:
+    answers = ("long", "x", "", "", "", "", "", SENTENCE, "", "")
+    request = of_kim(service, typed(service, "kim", "requests", "create", "--break-glass", answers=answers))
+    assert request["state"] == "granted"
+    assert step(service, request["id"], "review", "otto").status_code == 200
+    assert service.call("POST", f"/v1/grants/{request['grant']}:revoke", "kim", json={"why": "a test"}).is_success
+
+
+def test_whoever_says_no_on_a_terminal_is_told_what_became_of_it(service: Service) -> None:
+    id = asked(service, "kim")["id"]
+    shown = typed(service, "otto", "requests", "approve", id, "--max-rows", "5", answers=("n",), status=1)
+    assert "it stays as it was" in shown
+    shown = typed(service, "otto", "requests", "approve", id, "--max-rows", "5", answers=("y", "n"), status=1)
+    assert "narrowed and not approved" in shown
+    assert f"remit requests deny {id}" in shown
+    assert step(service, id, "withdraw", "kim").json()["approvals"] == []
 
 
 def test_owners_walk_through_grants_and_revoke_what_nobody_uses(service: Service) -> None:
     old = aged(service, service.grant(principal="kim", dataset="long", columns=["x"], starts=soon(days=-90)), days=90)
     new = approved(service, "otto", who="kim")["grant"]
-    shown = typed(service, "otto", "grants", "review", answers=("", "", "q"))
+    shown = typed(service, "otto", "grants", "review", answers=("", "", "nonsense", "q"))
+    assert "long: x; every row" in shown
     assert f"revoked {old}" in shown
     states = {each["id"]: each["state"] for each in service.call("GET", "/v1/grants", "kim").json()["items"]}
     assert (states[old], states[new]) == ("revoked", "active")
