@@ -33,7 +33,19 @@ from .guard import ATTEMPTS
 from .reach import Reach
 from .records import Records
 from .requests import Approval, Request, RequestStore, locked, save
-from .standing import Cannot, Reason, Seen, after, changed_since, counting, hindered, lacking, not_found, owners_of
+from .standing import (
+    Cannot,
+    Reason,
+    Seen,
+    after,
+    changed_since,
+    counting,
+    hindered,
+    lacking,
+    needless,
+    not_found,
+    owners_of,
+)
 
 Outcome = Request | Refuse | Cannot
 Made = tuple[Outcome, Sequence[Entry]]
@@ -177,17 +189,11 @@ class Judging:
         at: datetime,
         state: State,
     ) -> Made:
-        before = counting(request, effect)
-        if who.name in {each.by.name for each in before}:
-            said = "you have approved it already, and nobody stands for two of those who must"
-            return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve"), ()
-        approval = Approval(who, stamp(at), effect.digest, comment)
-        left = lacking(effect, (*before, approval))
-        if len(left) == len(lacking(effect, before)):
-            parties = ", ".join(left)
-            said = f"another approval of yours is not missing: what is, is {parties}"
-            return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve"), ()
-        changed = replace(request, approvals=(*before, approval)).stepped("approved", who.name, at, comment)
+        approvals = (*counting(request, effect), Approval(who, stamp(at), effect.digest, comment))
+        if (cannot := needless(request, who, effect)) is not None:
+            return cannot, ()
+        left = lacking(effect, approvals)
+        changed = replace(request, approvals=approvals).stepped("approved", who.name, at, comment)
         details = self._shown(changed, effect, state) | {"comment": comment, "missing": list(left)}
         if left:
             save(connection, changed)

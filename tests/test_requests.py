@@ -102,6 +102,14 @@ def test_high_data_needs_two_people_whatever_the_order(service: Service) -> None
         assert step(service, request["id"], "approve", second).json()["state"] == "granted"
 
 
+def test_what_the_caller_can_do_is_what_would_change_something(service: Service) -> None:
+    request = asked(service, dataset="events", columns=["key_ms"])
+    assert looked(service, request["id"], "otto")["can"] == ["approve", "narrow", "deny"]
+    assert step(service, request["id"], "approve", "otto").json()["can"] == ["narrow", "deny"]
+    assert looked(service, request["id"], "pia")["can"] == ["approve", "narrow", "deny"]
+    assert looked(service, request["id"], "ana")["can"] == ["withdraw"]
+
+
 def test_nobody_stands_for_two_parties(service: Service) -> None:
     request = asked(service, dataset="events", columns=["key_ms"])
     assert step(service, request["id"], "approve", "oona").status_code == 200
