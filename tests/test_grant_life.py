@@ -70,6 +70,13 @@ def test_a_renewal_proposes_what_was_used_and_no_more(service: Service) -> None:
     step(service, again.json()["id"], "withdraw", "kim")
 
 
+def test_nobody_renews_the_grant_of_somebody_else(service: Service) -> None:
+    grant = approved(service, "otto", who="lea")["grant"]
+    response = service.call("POST", "/v1/requests", "kim", json=asked_for(renews=grant))
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    revoke(service, grant, "lea")
+
+
 def test_owners_review_the_grants_on_their_data_by_use(service: Service) -> None:
     used = approved(service, "otto", who="lea", max_rows=3)["grant"]
     service.rows("long", "lea", grant=used)

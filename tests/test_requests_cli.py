@@ -176,6 +176,10 @@ def test_a_renewal_says_how_much_was_used_and_asks_for_that(run: Run, service: S
     assert code == 0
     assert "1 of 2 columns, 4 % of the rows" in out
     assert "max_rows  8" in out
+    id = out.split("asked for ")[1].split(":")[0]
+    code, out, _ = run("otto", "requests", "show", id)
+    assert f"{grant}, which this renews" in out
+    assert "1 of 2 columns, 4 % of the rows" in out
     code, out, _ = run("kim", "grants", "show", grant)
     assert "long: x in 1 read, 4 rows" in out
     assert "read.completed" in out

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter
 
-from remit.errors import Misuse
+from remit.client import Client
+from remit.errors import Misuse, Refused
 from remit.requests import Request
 
 from . import asking, options, terminal
@@ -65,7 +66,10 @@ def list_all(
 def show(request: RequestId, as_json: options.Json = False) -> None:
     """Shows one request: its effect, who has approved, who is missing, and what happened to it."""
     with options.gateway() as gateway:
-        _say("", gateway.requests.get(request), as_json=as_json)
+        found = gateway.requests.get(request)
+        _say("", found, as_json=as_json)
+        if not as_json:
+            _show_last(gateway, found)
 
 
 @commands.command()
@@ -97,6 +101,8 @@ def approve(
             found = gateway.requests.narrow(found, narrowing, comment or "an approver narrowed it")
         if not (as_json or yes):
             show_request(found)
+        if not as_json:
+            _show_last(gateway, found)
         left = "it was narrowed and not approved" if narrowing else "it was not approved"
         _confirm("approve this?", yes, f"{left}; `remit requests deny {request}` refuses it for good")
         _say("approved", gateway.requests.approve(found, comment), as_json=as_json)
@@ -178,6 +184,18 @@ def _confirm(question: str, yes: bool, otherwise: str) -> None:
     if not typer.confirm(question):
         terminal.note(f"stopped: {otherwise}")
         raise typer.Exit(1)
+
+
+def _show_last(gateway: Client, request: Request) -> None:
+    """How much was used of the grant that this would renew, for whoever may see that."""
+    if request.renews is None:
+        return
+    try:
+        last = gateway.granted.get(request.renews)
+    except Refused:
+        return
+    terminal.say(f"{last.id}, which this renews:")
+    show_used(last)
 
 
 def _say(done: str, request: Request, *, as_json: bool) -> None:
