@@ -24,6 +24,7 @@ from policy.decision import Refuse
 from policy.effect import Effect, effect_of
 from policy.lifecycle import Step
 from policy.narrowing import narrowed
+from policy.scopes import check_scope
 from policy.values import Grant, Principal
 
 from .asking import entry_of
@@ -81,10 +82,14 @@ class Judging:
         before = self._requests.get(id)
         if before is None:
             return not_found(id)
-        effect = effect_of(before.scope, before.reader, self._control.refresh().bundle)
+        bundle = self._control.refresh().bundle
+        effect = effect_of(before.scope, before.reader, bundle)
         if (cannot := hindered(before, Step.NARROW, who, effect, at)) is not None:
             return self._refused(before, Step.NARROW, who, cannot)
-        scope = narrowed(before.scope, by)
+        scope = narrowed(before.scope, by, at)
+        unfit = check_scope(scope, bundle.catalog, bundle.policies, file="narrowing")
+        if unfit is not None and isinstance(effect, Effect):
+            raise unfit
         numbers = self._counted(replace(before, scope=scope), who)
 
         def step(connection: Connection, request: Request, effect: Seen, state: State) -> Made:
