@@ -88,6 +88,15 @@ def test_a_scope_that_can_never_be_granted_exits_with_1_and_says_why(run: Run, t
     assert "at least 40 characters" in err
 
 
+@pytest.mark.parametrize("written", ["2026-11-01", "2026-11-01T08:00:00", "08:00:00", "nan", "-inf"])
+def test_a_time_that_is_none_is_refused_with_how_to_write_it(run: Run, tmp_path: Path, written: str) -> None:
+    file = tmp_path / "scope.toml"
+    file.write_text(SCOPE.replace(f"starts = {soon(hours=-1)}", f"starts = {written}"))
+    code, _, err = run("ana", "requests", "create", str(file))
+    assert code == 1
+    assert "`starts` must be a time with its zone" in err
+
+
 def typed(service: Service, who: str, *arguments: str, answers: tuple[str, ...], status: int = 0) -> str:
     """What a terminal shows while somebody answers."""
     ours, theirs = pty.openpty()

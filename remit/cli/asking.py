@@ -1,7 +1,8 @@
 """A scope to ask for, out of a file or out of answers on a terminal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from math import isfinite
 from typing import Any, TypeVar
 
 import typer
@@ -150,9 +151,11 @@ def _number(text: str) -> int | None:
 
 
 def _plain(value: object) -> Any:
-    """TOML's values as JSON has them: times are written out."""
-    if isinstance(value, datetime):
+    """TOML's values as JSON has them: times and dates are written out, and so is what is no number there."""
+    if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):
