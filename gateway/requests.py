@@ -139,7 +139,7 @@ def _declared(body: dict[str, Any], who: Principal, parts: Parts) -> Declared:
     bundle = parts.control.state.bundle
     for unfit in (
         check_scope(understood, bundle.catalog, bundle.policies, file="request"),
-        check_declared(understood, at=at, break_glass=break_glass, by=who.name),
+        check_declared(understood, at=at, break_glass=break_glass, by=who),
     ):
         if unfit is not None:
             raise _unfit(unfit)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from .errors import MisreadAll
 from .tables import Problems
-from .values import Scope
+from .values import Principal, Scope
 
 LEAST_CHARACTERS = 40
 LEAST_WORDS = 2
@@ -14,8 +14,8 @@ SKEW = timedelta(seconds=60)
 """How far the clock of whoever asks may be off."""
 
 
-def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: str) -> MisreadAll | None:
-    """Why `scope` cannot be asked for at `at` by the principal `by`; None where it can."""
+def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: Principal) -> MisreadAll | None:
+    """Why `scope` cannot be asked for at `at` by `by`; None where it can."""
     problems = Problems("request")
     if unfit := unfit_sentence(scope.justification):
         problems.add(("justification",), f"`justification` says why the data is needed: {unfit}")
@@ -35,8 +35,10 @@ def unfit_sentence(text: str) -> str | None:
     return f"write a sentence of at least {LEAST_CHARACTERS} characters and more than one word"
 
 
-def _check_break_glass(scope: Scope, at: datetime, by: str, problems: Problems) -> None:
-    if scope.principal != by:
+def _check_break_glass(scope: Scope, at: datetime, by: Principal, problems: Problems) -> None:
+    if by.kind != "person":
+        problems.add(("principal",), "a service breaks no glass: a person has to, for themselves")
+    elif scope.principal != by.name:
         problems.add(
             ("principal",), "whoever breaks the glass reads themselves: leave `team` out, and name nobody else"
         )

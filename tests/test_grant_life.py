@@ -132,6 +132,16 @@ def test_breaking_the_glass_breaks_no_rule(service: Service, given: dict[str, An
     assert broken(service, **given).json()["code"] == code
 
 
+def test_no_service_breaks_the_glass(service: Service) -> None:
+    headers = {"Authorization": f"Bearer {service.token('lea', client_id='lea')}"}
+    body = {name: value for name, value in asked_for().items() if name not in ("starts", "ends")} | {
+        "break_glass": True
+    }
+    response = service.call("POST", "/v1/requests", None, headers=headers, json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+    assert "a person has to" in response.json()["detail"]
+
+
 def test_nobody_has_more_than_three_unreviewed_grants(service: Service) -> None:
     made = [broken(service, "max") for _ in range(4)]
     assert [each.status_code for each in made] == [201, 201, 201, 429]
