@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,24 @@ def test_a_list_says_who_is_missing_and_what_one_can_do(run: Run, service: Servi
     assert "owner collection.mci" in line
     assert "approve, narrow, deny" in line
     assert run("kim", "requests", "withdraw", id)[0] == 0
+
+
+def test_the_ids_of_a_list_stay_whole_on_a_narrow_terminal(service: Service) -> None:
+    id = asked(service, "kim")["id"]
+    ours, theirs = pty.openpty()
+    own = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("kim"), "TERM": "dumb", "COLUMNS": "80"}
+    command = [sys.executable, "-m", "remit", "requests", "list"]
+    done = subprocess.Popen(command, stdin=theirs, stdout=theirs, env=service.environment | own)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the terminal is gone with the last who has it
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert done.wait(timeout=60) == 0
+    assert id in shown.decode()
+    assert max(map(len, shown.decode().splitlines())) <= 80
+    assert step(service, id, "withdraw", "kim").status_code == 200
 
 
 def test_nothing_is_approved_unseen_without_saying_so(run: Run, service: Service) -> None:
