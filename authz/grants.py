@@ -29,7 +29,7 @@ KIND_OF = {
 # An hour more than in force: the decision goes by the gateway's clock, which may differ from the database's.
 _CANDIDATES = text(
     """
-    SELECT id, scope, status, rows_used, subjects, is_spent
+    SELECT id, scope, status, rows_used, subjects, is_spent, added_at
     FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
         SELECT grant_id FROM grant_datasets
         WHERE dataset = :dataset AND (principal = :principal OR team = ANY(:teams)) AND ends > now() - interval '1 hour'
@@ -50,7 +50,7 @@ _CANDIDATES = text(
 )
 _OF_MANY = text(
     """
-    SELECT id, scope, status, rows_used, subjects, is_spent
+    SELECT id, scope, status, rows_used, subjects, is_spent, added_at
     FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
         SELECT grant_id FROM grant_datasets WHERE dataset = ANY(:datasets) AND ends > now() - interval '1 hour'
             AND (principal = ANY(:principals) OR team = ANY(:teams))
@@ -205,7 +205,7 @@ def _columns(grant: Grant, by: str, at: datetime) -> dict[str, object]:
 
 def _grant(row: Row[Any]) -> Grant:
     scope, status = scope_from_json(row.scope), GrantStatus(row.status)
-    return Grant(row.id, scope, status, row.rows_used, row.subjects or 0, bool(row.is_spent))
+    return Grant(row.id, scope, status, row.rows_used, row.subjects or 0, bool(row.is_spent), row.added_at)
 
 
 def _with_subjects() -> Select[Any]:

@@ -24,6 +24,7 @@ from policy.decision import Refuse
 from policy.effect import Effect, effect_of
 from policy.lifecycle import Step
 from policy.narrowing import narrowed
+from policy.scopes import check_scope
 from policy.values import Grant, Principal
 
 from .asking import entry_of
@@ -33,7 +34,19 @@ from .guard import ATTEMPTS
 from .reach import Reach
 from .records import Records
 from .requests import Approval, Request, RequestStore, locked, save
-from .standing import Cannot, Reason, Seen, after, changed_since, counting, hindered, lacking, not_found, owners_of
+from .standing import (
+    Cannot,
+    Reason,
+    Seen,
+    after,
+    changed_since,
+    counting,
+    hindered,
+    lacking,
+    needless,
+    not_found,
+    owners_of,
+)
 
 Outcome = Request | Refuse | Cannot
 Made = tuple[Outcome, Sequence[Entry]]
@@ -69,10 +82,14 @@ class Judging:
         before = self._requests.get(id)
         if before is None:
             return not_found(id)
-        effect = effect_of(before.scope, before.reader, self._control.refresh().bundle)
+        bundle = self._control.refresh().bundle
+        effect = effect_of(before.scope, before.reader, bundle)
         if (cannot := hindered(before, Step.NARROW, who, effect, at)) is not None:
             return self._refused(before, Step.NARROW, who, cannot)
-        scope = narrowed(before.scope, by)
+        scope = narrowed(before.scope, by, at)
+        unfit = check_scope(scope, bundle.catalog, bundle.policies, file="narrowing")
+        if unfit is not None and isinstance(effect, Effect):
+            raise unfit
         numbers = self._counted(replace(before, scope=scope), who)
 
         def step(connection: Connection, request: Request, effect: Seen, state: State) -> Made:
@@ -177,17 +194,11 @@ class Judging:
         at: datetime,
         state: State,
     ) -> Made:
-        before = counting(request, effect)
-        if who.name in {each.by.name for each in before}:
-            said = "you have approved it already, and nobody stands for two of those who must"
-            return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve"), ()
-        approval = Approval(who, stamp(at), effect.digest, comment)
-        left = lacking(effect, (*before, approval))
-        if len(left) == len(lacking(effect, before)):
-            parties = ", ".join(left)
-            said = f"another approval of yours is not missing: what is, is {parties}"
-            return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve"), ()
-        changed = replace(request, approvals=(*before, approval)).stepped("approved", who.name, at, comment)
+        approvals = (*counting(request, effect), Approval(who, stamp(at), effect.digest, comment))
+        if (cannot := needless(request, who, effect)) is not None:
+            return cannot, ()
+        left = lacking(effect, approvals)
+        changed = replace(request, approvals=approvals).stepped("approved", who.name, at, comment)
         details = self._shown(changed, effect, state) | {"comment": comment, "missing": list(left)}
         if left:
             save(connection, changed)

@@ -55,6 +55,20 @@ def lacking(effect: Effect, approvals: Sequence[Approval]) -> tuple[str, ...]:
     return missing(effect.panel.parties, [effect.panel.stands_for(each.by) for each in approvals])
 
 
+def needless(request: Request, who: Principal, effect: Effect) -> Cannot | None:
+    """Why an approval of `who` would add nothing to those that count; None where it would."""
+    before = counting(request, effect)
+    if who.name in {each.by.name for each in before}:
+        said = "you have approved it already, and nobody stands for two of those who must"
+        return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve")
+    missing_now = lacking(effect, before)
+    left = lacking(effect, (*before, Approval(who, "", effect.digest, "")))
+    if len(left) < len(missing_now):
+        return None
+    said = f"another approval of yours is not missing: what is, is {', '.join(left)}"
+    return Cannot(Reason.NOT_APPROVER, said, "somebody else has to approve")
+
+
 def owners_of(effect: Effect) -> tuple[str, ...]:
     """The teams that own what would be seen."""
     return tuple(party.removeprefix(OWNER) for party in effect.panel.parties if party.startswith(OWNER))

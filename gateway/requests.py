@@ -139,14 +139,21 @@ def _declared(body: dict[str, Any], who: Principal, parts: Parts) -> Declared:
     bundle = parts.control.state.bundle
     for unfit in (
         check_scope(understood, bundle.catalog, bundle.policies, file="request"),
-        check_declared(understood, at=at, break_glass=break_glass, by=who.name),
+        check_declared(understood, at=at, break_glass=break_glass, by=who),
     ):
         if unfit is not None:
             raise _unfit(unfit)
     _check_holder(understood, who)
-    if renews is not None and parts.grants.get(renews) is None:
-        raise Failed("not_found", f"there is no grant `{renews}`", "`remit grants list` shows which there are")
+    if renews is not None and not _is_own(renews, who, parts):
+        raise Failed("not_found", f"there is no grant `{renews}` of yours", "`remit grants list` shows which there are")
     return Declared(understood, break_glass, renews)
+
+
+def _is_own(id: str, who: Principal, parts: Parts) -> bool:
+    """Whether `who` reads under the grant, or asked for it: nobody's request looks like more of somebody else's."""
+    grant, request = parts.grants.get(id), parts.requests.of_grant(id)
+    asked = request is not None and request.requester == who.name
+    return grant is not None and (asked or grant.scope.is_for(who))
 
 
 def _check_holder(scope: Scope, who: Principal) -> None:

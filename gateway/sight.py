@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authz.requests import Request
-from authz.standing import barred, counting, hindered, lacking
+from authz.standing import barred, counting, hindered, lacking, needless
 from policy.decision import Refuse
 from policy.effect import Effect, effect_of
 from policy.lifecycle import RequestState, Step
@@ -31,7 +31,7 @@ class Sight:
         """The request as it is now."""
         effect = effect_of(request.scope, request.reader, parts.control.state.bundle)
         at = parts.clock()
-        steps = (step for step in STEPS if step is not Step.REVIEW or request.is_under_review)
+        steps = (step for step in STEPS if _has_effect(step, request, who, effect))
         can = tuple(step.value for step in steps if hindered(request, step, who, effect, at) is None)
         return cls(request, who, effect, request.at(at), can)
 
@@ -44,6 +44,19 @@ class Sight:
     def has_say(self) -> bool:
         """Whether `who` is one of those who decide on it."""
         return barred(self.request, self.who, self.effect) is None
+
+
+def _has_effect(step: Step, request: Request, who: Principal, effect: Effect | Refuse) -> bool:
+    """Whether it would change something, by whoever may take it."""
+    match step:
+        case Step.REVIEW:
+            return request.is_under_review
+        case Step.APPROVE:
+            return isinstance(effect, Effect) and needless(request, who, effect) is None
+        case Step.NARROW:
+            return isinstance(effect, Effect)
+        case _:
+            return True
 
 
 def request_json(sight: Sight) -> dict[str, Any]:

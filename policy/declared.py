@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from .errors import MisreadAll
 from .tables import Problems
-from .values import Scope
+from .values import Principal, Scope
 
 LEAST_CHARACTERS = 40
 LEAST_WORDS = 2
@@ -14,14 +14,11 @@ SKEW = timedelta(seconds=60)
 """How far the clock of whoever asks may be off."""
 
 
-def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: str) -> MisreadAll | None:
-    """Why `scope` cannot be asked for at `at` by the principal `by`; None where it can."""
+def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: Principal) -> MisreadAll | None:
+    """Why `scope` cannot be asked for at `at` by `by`; None where it can."""
     problems = Problems("request")
-    text = " ".join(scope.justification.split())
-    words = [word for word in text.split() if any(character.isalpha() for character in word)]
-    if len(text) < LEAST_CHARACTERS or len(words) < LEAST_WORDS:
-        reason = f"`justification` says why the data is needed, in a sentence of at least {LEAST_CHARACTERS} characters"
-        problems.add(("justification",), reason)
+    if unfit := unfit_sentence(scope.justification):
+        problems.add(("justification",), f"`justification` says why the data is needed: {unfit}")
     if scope.ends <= at:
         problems.add(("ends",), "`ends` has passed: name a later time")
     if break_glass:
@@ -29,8 +26,19 @@ def check_declared(scope: Scope, *, at: datetime, break_glass: bool, by: str) ->
     return problems.all()
 
 
-def _check_break_glass(scope: Scope, at: datetime, by: str, problems: Problems) -> None:
-    if scope.principal != by:
+def unfit_sentence(text: str) -> str | None:
+    """Why `text` is no sentence that says why; None where it is one. What holds no letter or digit does not count."""
+    words = [word for word in text.split() if any(character.isalnum() for character in word)]
+    named = [word for word in words if any(character.isalpha() for character in word)]
+    if len(" ".join(words)) >= LEAST_CHARACTERS and len(named) >= LEAST_WORDS:
+        return None
+    return f"write a sentence of at least {LEAST_CHARACTERS} characters and more than one word"
+
+
+def _check_break_glass(scope: Scope, at: datetime, by: Principal, problems: Problems) -> None:
+    if by.kind != "person":
+        problems.add(("principal",), "a service breaks no glass: a person has to, for themselves")
+    elif scope.principal != by.name:
         problems.add(
             ("principal",), "whoever breaks the glass reads themselves: leave `team` out, and name nobody else"
         )

@@ -160,7 +160,7 @@ class Judgement:
         try:
             scope = self.scope_rows
         except RemitPolicyError:
-            detail = f"the filter that grant `{self.grant.id}` declares does not fit `{self.ask.dataset.name}` any more"
+            detail = f"the filter that `{self.grant.id}` declares does not fit `{self.ask.dataset.name}` any more"
             return self._refuse(Code.BAD_ROWS, detail)
         asked = self.ask.rows
         if scope is None or asked is None or not (apart := excludes(asked, scope)):

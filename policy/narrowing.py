@@ -1,6 +1,7 @@
 """A scope made smaller by an approver: what may change, and only in the direction of less. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from .errors import BadRows
@@ -13,11 +14,11 @@ LIMITS = ("max_rows", "max_subjects")
 FIELDS = (*LIMITS, "starts", "ends", "datasets")
 
 
-def narrowed(scope: Scope, by: Mapping[str, Any]) -> Scope:
+def narrowed(scope: Scope, by: Mapping[str, Any], at: datetime) -> Scope:
     """`scope` made narrower by what `by` names: `max_rows`, `max_subjects`, `starts`, `ends`, `datasets`.
 
     A dataset that is null is left out; its `columns` are those that stay, its `rows` a filter more. Raises
-    `MisreadAll` where anything is no narrowing, names what is not there, or leaves nothing.
+    `MisreadAll` where anything is no narrowing, names what is not there, or leaves nothing from `at` on.
     """
     problems = Problems("narrowing")
     before: dict[str, Any] = dict(scope_to_json(scope))
@@ -32,6 +33,8 @@ def narrowed(scope: Scope, by: Mapping[str, Any]) -> Scope:
     problems.raise_any()
     made = scope_from_json(after, file="narrowing")
     _check(before, dict(scope_to_json(made)), scope, made, problems)
+    if made.ends <= at:
+        problems.add(("ends",), "`ends` has passed: name a later time, or deny the request")
     problems.raise_any()
     return made
 

@@ -33,8 +33,8 @@ def proposed(grant: Grant, used: Mapping[str, frozenset[str]], at: datetime) -> 
 
 
 def unused_for(grant: Grant, last_read: datetime | None, at: datetime) -> timedelta:
-    """How long nobody has read under a grant that could have been read under; nothing before it starts."""
-    since = max(last_read or grant.scope.starts, grant.scope.starts)
+    """How long nobody has read under a grant that they could read under: one that was there and had started."""
+    since = max(time for time in (grant.scope.starts, grant.added_at, last_read) if time is not None)
     return max(at - since, timedelta(0))
 
 

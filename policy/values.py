@@ -184,7 +184,7 @@ class Grant:
     """A declared scope that was approved: `id`, what was done to it since, how many rows and subjects it has used.
 
     `has_met_more` says that rows of somebody came for whom there was no room in `max_subjects`: then it is spent.
-    Subjects are counted only where there is that limit.
+    Subjects are counted only where there is that limit. `added_at` is when it was put in, where that is known.
     """
 
     id: str
@@ -193,6 +193,7 @@ class Grant:
     rows_used: int = 0
     subjects_used: int = 0
     has_met_more: bool = False
+    added_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

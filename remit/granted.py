@@ -38,6 +38,7 @@ class GrantDetail:
     max_rows: int | None = None
     max_subjects: int | None = None
     rows_used: int = 0
+    subjects_used: int = 0
     justification: str = ""
     training_run: str | None = None
     assessment: str | None = None

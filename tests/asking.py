@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from service import NOW, Service, scope_of
 
 SENTENCE = "Pointer paths for the computer-use model, run cua-7b-v3."
@@ -53,3 +54,11 @@ def approved(service: Service, *by: str, who: str = "ana", **given: Any) -> dict
 def soon(**delta: float) -> str:
     """A time from now on."""
     return (NOW + timedelta(**delta)).isoformat()
+
+
+def aged(service: Service, grant: str, *, days: int) -> str:
+    """The grant, as if it had been put in so many days ago."""
+    with psycopg.connect(service.settings["REMIT_DATABASE_URL"]) as database:
+        moved = "UPDATE grants SET added_at = added_at - make_interval(days => %s) WHERE id = %s"
+        assert database.execute(moved, (days, grant)).rowcount == 1
+    return grant

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from asking import SENTENCE, approved, asked, asked_for, looked, soon, step
+from asking import SENTENCE, aged, approved, asked, asked_for, looked, soon, step
 from service import Service
 
 
@@ -70,19 +70,27 @@ def test_a_renewal_proposes_what_was_used_and_no_more(service: Service) -> None:
     step(service, again.json()["id"], "withdraw", "kim")
 
 
+def test_nobody_renews_the_grant_of_somebody_else(service: Service) -> None:
+    grant = approved(service, "otto", who="lea")["grant"]
+    response = service.call("POST", "/v1/requests", "kim", json=asked_for(renews=grant))
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    revoke(service, grant, "lea")
+
+
 def test_owners_review_the_grants_on_their_data_by_use(service: Service) -> None:
     used = approved(service, "otto", who="lea", max_rows=3)["grant"]
     service.rows("long", "lea", grant=used)
-    old = service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40))
+    old = aged(service, service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40)), days=40)
+    new = service.grant(principal="lea", dataset="long", columns=["x"], starts=soon(days=-40))
     items = service.call("GET", "/v1/grants:review", "otto").json()["items"]
     proposals = {each["id"]: (each["proposal"], each["unused_days"]) for each in items}
     assert proposals[old] == ("remove", 40)
-    assert proposals[used] == ("keep", 0)
+    assert proposals[new] == proposals[used] == ("keep", 0)
     assert service.call("GET", "/v1/grants:review", "bob").json()["items"] == []
-    for each in (old, used):
+    for each in (old, new, used):
         revoke(service, each, "otto")
     items = service.call("GET", "/v1/grants:review", "otto").json()["items"]
-    assert not {old, used} & {each["id"] for each in items}
+    assert not {old, new, used} & {each["id"] for each in items}
 
 
 def broken(service: Service, who: str = "lea", **given: Any) -> Any:
@@ -122,6 +130,16 @@ def test_breaking_the_glass_reads_at_once_pages_and_waits_for_somebody_elses_rev
 )
 def test_breaking_the_glass_breaks_no_rule(service: Service, given: dict[str, Any], code: str) -> None:
     assert broken(service, **given).json()["code"] == code
+
+
+def test_no_service_breaks_the_glass(service: Service) -> None:
+    headers = {"Authorization": f"Bearer {service.token('lea', client_id='lea')}"}
+    body = {name: value for name, value in asked_for().items() if name not in ("starts", "ends")} | {
+        "break_glass": True
+    }
+    response = service.call("POST", "/v1/requests", None, headers=headers, json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+    assert "a person has to" in response.json()["detail"]
 
 
 def test_nobody_has_more_than_three_unreviewed_grants(service: Service) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.renewing import proposed
+from policy.renewing import proposed, unused_for
 from policy.scopes import scope_from_json
 from policy.values import Grant, GrantStatus
 
@@ -56,3 +56,10 @@ def test_a_renewal_never_proposes_more_rows_than_before() -> None:
     scope = proposed(replace(GRANT, rows_used=1000), USED, NOW)
     assert scope is not None
     assert scope.max_rows == 1000
+
+
+def test_a_grant_is_unused_only_since_it_could_be_read_under() -> None:
+    assert unused_for(GRANT, None, NOW) == timedelta(days=10)
+    assert unused_for(replace(GRANT, added_at=NOW - timedelta(days=1)), None, NOW) == timedelta(days=1)
+    assert unused_for(replace(GRANT, added_at=STARTS), NOW - timedelta(hours=1), NOW) == timedelta(hours=1)
+    assert unused_for(GRANT, None, STARTS - timedelta(days=5)) == timedelta(0)

@@ -82,6 +82,7 @@ def test_a_count_is_recorded_before_it_is_made_without_naming_anybody(service: S
         ({"dataset": "events", "columns": ["forgotten"]}, "unclassified"),
         ({"justification": "."}, "bad_request"),
         ({"justification": "x" * 60}, "bad_request"),
+        ({"justification": "because of" + " ." * 40}, "bad_request"),
         ({"ends": soon(hours=-1)}, "bad_request"),
         ({"team": "sales"}, "bad_request"),
         ({"columns": ["nothing"]}, "bad_request"),
@@ -99,6 +100,14 @@ def test_high_data_needs_two_people_whatever_the_order(service: Service) -> None
         request = asked(service, **high)
         assert step(service, request["id"], "approve", first).json()["state"] == "open"
         assert step(service, request["id"], "approve", second).json()["state"] == "granted"
+
+
+def test_what_the_caller_can_do_is_what_would_change_something(service: Service) -> None:
+    request = asked(service, dataset="events", columns=["key_ms"])
+    assert looked(service, request["id"], "otto")["can"] == ["approve", "narrow", "deny"]
+    assert step(service, request["id"], "approve", "otto").json()["can"] == ["narrow", "deny"]
+    assert looked(service, request["id"], "pia")["can"] == ["approve", "narrow", "deny"]
+    assert looked(service, request["id"], "ana")["can"] == ["withdraw"]
 
 
 def test_nobody_stands_for_two_parties(service: Service) -> None:
@@ -143,7 +152,10 @@ def test_a_narrowing_starts_over(service: Service) -> None:
         {"starts": soon(days=-3)},
         {"datasets": {"long": {"columns": ["x", "who", "y"]}}},
         {"datasets": {"events": {"columns": ["x"]}}},
+        {"ends": soon(hours=-1)},
         {"datasets": {"long": {"rows": "true) or (x < 1"}}},
+        {"datasets": {"long": {"rows": "nothing < 1"}}},
+        {"datasets": {"long": {"rows": "x = 'a'"}}},
         {"datasets": {"long": None}},
         {"max_rows": 5, "datasets": {"long": {"columns": "x"}}},
         {"max_rows": 5, "datasets": {"long": {"rows": ["x < 5"]}}},

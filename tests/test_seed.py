@@ -1,8 +1,9 @@
-"""The made-up day: believable, the same each time, and only for its owner's eyes."""
+"""The demo's made-up day: believable, the same each time, and only for its owner's eyes; and its own gateway."""
 
 import hashlib
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
+from service import Service
 
 from authz.stores import look
 from policy.bundle import load_bundle
 from policy.scopes import check_scope, load_scope
 from remit.demo.seed import seed
+from remit.demo.stage import Stage
 
 DAY = date(2026, 11, 21)
 SIZE = {"employees": 40, "pointer_rows": 200_000}
@@ -107,3 +110,10 @@ def _paths(pointer: pa.Table) -> Iterator[pa.Table]:
 def _digests(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_demo_takes_no_other_gateway_for_its_own(service: Service, tmp_path: Path) -> None:
+    own = Stage(tmp_path, service.url, service.provider.url, "secret")
+    assert own.is_ready()
+    assert not replace(own, issuer="http://127.0.0.1:1").is_ready()
+    assert not replace(own, gateway="http://127.0.0.1:1").is_ready()

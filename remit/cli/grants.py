@@ -13,7 +13,7 @@ from remit.granted import GrantDetail, GrantRead
 
 from . import options, terminal
 from .policy import bytes_of
-from .used import line_of, show_used, walk
+from .used import line_of, show_declared, show_used, walk
 
 commands = typer.Typer(help="List, show, add, review and revoke grants.", no_args_is_help=True)
 GrantId = Annotated[str, typer.Argument(metavar="ID", help="The grant's id, as `remit grants list` shows it.")]
@@ -65,9 +65,8 @@ def show(grant: GrantId, as_json: options.Json = False) -> None:
         terminal.print_json(Shown(found, reads), TypeAdapter(Shown))
         return
     terminal.say(f"{found.id}: {found.state}, {found.principal or f'team {found.team}'} for {found.purpose}")
-    named: list[tuple[str, object]] = [("request", found.request), ("asked by", found.requester)]
-    named += [("why", found.justification), ("from", found.starts), ("until", found.ends)]
-    terminal.fields(named, terminal.out())
+    terminal.fields([("request", found.request), ("asked by", found.requester)], terminal.out())
+    show_declared(found)
     show_used(found)
     lines = [
         (each.at, each.kind, each.actor, each.dataset, each.rows, each.code or each.ended_by, each.read)

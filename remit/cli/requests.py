@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter
 
-from remit.errors import Misuse
+from remit.client import Client
+from remit.errors import Misuse, Refused
 from remit.requests import Request
 
 from . import asking, options, terminal
@@ -37,7 +38,10 @@ def create(
     if file is None and not sys.stdin.isatty():
         raise Misuse("name a file with the scope: there is no terminal to ask on")
     with options.gateway() as gateway:
-        scope = asking.scope_of_file(bytes_of(file), file.name) if file else asking.scope_of_answers(gateway)
+        if file:
+            scope = asking.scope_of_file(bytes_of(file), file.name)
+        else:
+            scope = asking.scope_of_answers(gateway, at_once=break_glass)
         if break_glass:
             scope |= {"break_glass": True}
         _say("asked for", gateway.requests.create(scope), as_json=as_json)
@@ -62,7 +66,10 @@ def list_all(
 def show(request: RequestId, as_json: options.Json = False) -> None:
     """Shows one request: its effect, who has approved, who is missing, and what happened to it."""
     with options.gateway() as gateway:
-        _say("", gateway.requests.get(request), as_json=as_json)
+        found = gateway.requests.get(request)
+        _say("", found, as_json=as_json)
+        if not as_json:
+            _show_last(gateway, found)
 
 
 @commands.command()
@@ -90,11 +97,14 @@ def approve(
         if narrowing:
             if not (as_json or yes):
                 show_request(found)
-            _confirm(f"make this of it: {terminal.shown(dict(narrowing))}?", yes)
+            _confirm(f"make this of it: {terminal.shown(dict(narrowing))}?", yes, "it stays as it was")
             found = gateway.requests.narrow(found, narrowing, comment or "an approver narrowed it")
         if not (as_json or yes):
             show_request(found)
-        _confirm("approve this?", yes)
+        if not as_json:
+            _show_last(gateway, found)
+        left = "it was narrowed and not approved" if narrowing else "it was not approved"
+        _confirm("approve this?", yes, f"{left}; `remit requests deny {request}` refuses it for good")
         _say("approved", gateway.requests.approve(found, comment), as_json=as_json)
 
 
@@ -115,7 +125,7 @@ def renew(
         scope |= {"renews": grant} | ({"justification": why} if why else {})
         if not as_json:
             show_next(scope)
-        _confirm("ask for this?", yes)
+        _confirm("ask for this?", yes, "nothing was asked for")
         _say("asked for", gateway.requests.create(scope), as_json=as_json)
 
 
@@ -166,12 +176,26 @@ def _narrowing(
     return {name: value for name, value in made.items() if value is not None}
 
 
-def _confirm(question: str, yes: bool) -> None:
+def _confirm(question: str, yes: bool, otherwise: str) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
         raise Misuse("there is no terminal to ask on; write --yes where you have looked at it")
-    typer.confirm(question, abort=True)
+    if not typer.confirm(question):
+        terminal.note(f"stopped: {otherwise}")
+        raise typer.Exit(1)
+
+
+def _show_last(gateway: Client, request: Request) -> None:
+    """How much was used of the grant that this would renew, for whoever may see that."""
+    if request.renews is None:
+        return
+    try:
+        last = gateway.granted.get(request.renews)
+    except Refused:
+        return
+    terminal.say(f"{last.id}, which this renews:")
+    show_used(last)
 
 
 def _say(done: str, request: Request, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -50,8 +51,10 @@ def table(headings: Sequence[str], lines: Iterable[Sequence[object]], *, empty: 
         note(empty)
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for heading in headings:
-        drawn.add_column(Text(visible(heading)), overflow="fold")
+    # what comes first is what one copies: it stays whole, unless it would leave nothing for the others
+    is_whole = 2 * max(cell_len(row[0]) for row in rows) <= out().width
+    for number, heading in enumerate(headings):
+        drawn.add_column(Text(visible(heading)), overflow="fold", no_wrap=is_whole and number == 0)
     for row in rows:
         drawn.add_row(*map(Text, row))
     out().print(drawn)

@@ -34,6 +34,17 @@ def line_of(grant: GrantDetail) -> tuple[object, ...]:
     return grant.id, grant.proposal, grant.unused_days, who, grant.purpose, datasets, said(grant), grant.ends
 
 
+def show_declared(grant: GrantDetail) -> None:
+    """What a grant is for: why, how long, which columns and rows, and how much of each budget is used."""
+    named: list[tuple[str, object]] = [("why", grant.justification), ("from", grant.starts), ("until", grant.ends)]
+    named += [("rows", _of(grant.rows_used, grant.max_rows)), ("people", _of(grant.subjects_used, grant.max_subjects))]
+    named += [
+        ("scope", f"{name}: {', '.join(one.columns)}; {one.rows or 'every row'}")
+        for name, one in grant.datasets.items()
+    ]
+    terminal.fields(named, terminal.out())
+
+
 def show_used(grant: GrantDetail) -> None:
     """What was used of a grant, as a whole and of each dataset."""
     terminal.fields([("used", said(grant))], terminal.out())
@@ -70,16 +81,22 @@ def walk(gateway: Client, grants: Sequence[GrantDetail]) -> None:
     for number, grant in enumerate(grants, start=1):
         who = grant.principal or f"team {grant.team}"
         terminal.say(f"{number} of {len(grants)}  {grant.id}: {who} for {grant.purpose}")
-        terminal.fields([("why", grant.justification), ("until", grant.ends)], terminal.out())
+        show_declared(grant)
         terminal.fields([("unused", f"{grant.unused_days} days"), ("proposal", grant.proposal)], terminal.out())
         show_used(grant)
         default = "r" if grant.proposal == "remove" else "k"
-        answer = typer.prompt("[k]eep, [r]evoke, [q]uit", default=default).strip().lower()[:1]
+        answer = ""
+        while answer not in ("k", "r", "q"):
+            answer = typer.prompt("[k]eep, [r]evoke, [q]uit", default=default).strip().lower()[:1]
         if answer == "q":
             return
         if answer == "r":
             why = typer.prompt("why", default=f"reviewed: unused for {grant.unused_days} days")
             terminal.say(f"revoked {gateway.revoke_grant(grant.id, why).id}")
+
+
+def _of(used: int, most: int | None) -> str | None:
+    return None if most is None else f"{used:,} of {most:,} used"
 
 
 def _plain(one: GrantedDataset) -> dict[str, Any]:

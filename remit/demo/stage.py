@@ -37,6 +37,8 @@ try:
     who, *arguments = sys.argv[1:]
     stage = Stage.open({place!r})
     sys.exit(print(stage.token(who)) if arguments == ["--token"] else stage.act(who, *arguments))
+except KeyboardInterrupt:
+    sys.exit(130)
 except (DemoFailed, ValueError) as wrong:
     sys.exit(str(wrong) if isinstance(wrong, DemoFailed) else "who? for instance: {place}/as ana datasets")
 """
@@ -68,6 +70,15 @@ class Stage:
         """An access token of somebody in the story; it lives 15 minutes."""
         with OAuth2Session(who, self.secret, token_endpoint_auth_method="client_secret_post") as session:  # noqa: S106
             return str(session.fetch_token(f"{self.issuer}/token", grant_type="client_credentials")["access_token"])
+
+    def is_ready(self) -> bool:
+        """Whether the gateway there can work, and is its own: another demo may have been quicker at its port."""
+        try:
+            ready = httpx2.get(f"{self.gateway}/readyz", timeout=5, trust_env=False)
+            said = httpx2.get(f"{self.gateway}/.well-known/oauth-protected-resource", timeout=5, trust_env=False)
+        except httpx2.HTTPError:
+            return False
+        return ready.status_code == 200 and said.json()["authorization_servers"] == [self.issuer]
 
     def act(self, who: str, *arguments: str) -> int:
         """Run `remit` as `who` in the demo's folder, on this terminal; gives its exit code."""
@@ -104,7 +115,7 @@ def start(place: Path) -> Stage:
         )
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
-        if (place / "stage").exists() and _is_ready(Stage.open(place).gateway):
+        if (place / "stage").exists() and Stage.open(place).is_ready():
             return Stage.open(place)
         time.sleep(0.1)
     stop(place)
@@ -164,13 +175,6 @@ def _clean() -> dict[str, str]:
 
 def _remit(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "remit", *arguments]
-
-
-def _is_ready(gateway: str) -> bool:
-    try:
-        return httpx2.get(f"{gateway}/readyz", timeout=5, trust_env=False).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 def _free_port(wanted: int) -> int:
