@@ -277,6 +277,18 @@ def test_a_grant_of_what_the_rules_allow_and_was_only_not_granted_is_no_hole(gat
     assert gateway.follow() == []
 
 
+def test_an_alert_that_is_contained_by_its_grant_keeps_what_was_too_wide(gateway: Gateway) -> None:
+    gateway.files = FOR_THE_TRAINED
+    gateway.control.reload(actor="eve")
+    own = gateway.grant("x")
+    alert = gateway.excess()
+    gateway.contain(alert, Measure("grant", own))
+    gateway.grant("screen")
+    assert gateway.run()
+    (back,) = gateway.follow()
+    assert (back.id, back.severity, back.state) == (alert.id, Severity.SEV1, State.REOPENED)
+
+
 def test_one_person_never_lifts_a_pause_however_often_they_ask(gateway: Gateway) -> None:
     gateway.contain(gateway.excess())
     assert isinstance(gateway.lift(OLGA), Lifting)
