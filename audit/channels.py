@@ -58,8 +58,8 @@ def _channel(number: int, word: str, seen_at: str) -> Channel:
             where, secret = _with_file(url.partition("+")[2], "secret")
             if len(secret) < SHORTEST:
                 raise ValueError(f"signed with a secret of fewer than {SHORTEST} bytes")
-            return Channel(name, Webhook(where, secret), True, True)
-        return Channel(name, Apprised(url), False, True)
+            return Channel(name, Webhook(where, secret, seen_at=seen_at), True, True)
+        return Channel(name, Apprised(url, seen_at=seen_at), False, True)
     except (ValueError, KeyUnfit) as wrong:
         why = "with a key that is not ASCII" if isinstance(wrong, UnicodeError) else wrong
         is_one = isinstance(wrong, KeyUnfit)
