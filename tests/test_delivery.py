@@ -578,6 +578,24 @@ def test_the_figures_say_what_is_open_what_waits_and_that_nothing_is_lost(databa
         assert counted.figures.lost == 1
 
 
+def test_what_is_open_again_is_paged_and_acknowledged_from_then_on_in_the_figures(
+    database: "Database", files: Path
+) -> None:
+    with receiving() as signed, Gateway(database, [hook(signed.address, files)]).running() as gateway:
+        gateway.refuse()
+        wait_until(lambda: gateway.letters("delivered"))
+        gateway.ask("UPDATE alerts SET state = 'resolved', first_at = first_at - interval '3 days'")
+        gateway.ask("UPDATE outbox SET settled_at = settled_at - interval '3 days'")
+        details = {"alert": 1, "path": "whole"}
+        gateway.ledger.append(Entry(Kind.HOLD_OPENED, "remit", dataset="keystrokes", details=details))
+        wait_until(lambda: ("hook", "reopened") in gateway.letters("delivered"))
+        gateway.alerts.acknowledge(1, by="olga", why="on it")
+        counted = Counted(gateway.engine)
+        counted.look()
+        assert 0 < counted.figures.to_page["0.99"] < timedelta(days=1).total_seconds()
+        assert 0 < counted.figures.to_acknowledge["0.99"] < timedelta(days=1).total_seconds()
+
+
 BAD_WORDS = [
     ("nonsense", "is not one that apprise understands"),
     ("nobody-knows://hunter2@x", "is not one that apprise understands"),
