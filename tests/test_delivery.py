@@ -165,6 +165,15 @@ def test_an_alert_reaches_every_kind_of_channel_with_declared_against_asked_and_
     assert f"link:     {LINK}" in str(message.get_payload())
 
 
+def test_one_mail_does_not_wait_for_the_one_before_it(database: "Database") -> None:
+    with mailbox() as (mail, mails), Gateway(database, [mail]).running() as gateway:
+        people = {f"somebody-{number}" for number in range(6)}
+        for actor in people:
+            gateway.refuse(actor)
+        # Apprise alone would take longer for six than a test has patience.
+        wait_until(lambda: mails.qsize() == len(people))
+
+
 def test_a_receiver_can_tell_that_a_webhook_is_remits_unchanged_and_of_now(database: "Database", files: Path) -> None:
     with receiving() as signed, Gateway(database, [hook(signed.address, files)]).running() as gateway:
         gateway.refuse()
