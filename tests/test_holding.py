@@ -185,6 +185,14 @@ def test_an_audience_that_is_exceeded_is_an_access_of_somebody_of_that_team() ->
     )
 
 
+def test_whoever_broke_the_glass_is_an_access_to_each_column_of_that_grant() -> None:
+    scope = {"purpose": PURPOSE, "datasets": {"events": {"columns": ["x", "screen"], "rows": "x < 5"}}}
+    assert accesses_of([refused(kind="grant.break_glass", details={"scope": scope})], BUNDLE) == (POINTER, SCREEN)
+    odd = [{"datasets": {"events": 5}}, {"datasets": 5}, {"datasets": {"gone": {}}}, 5]
+    found = [accesses_of([refused(kind="grant.break_glass", details={"scope": each})], BUNDLE) for each in odd]
+    assert [len(each) for each in found] == [len(BUNDLE.catalog.datasets["events"].columns), 0, 0, 0]
+
+
 def test_an_access_is_read_back_as_it_was_kept() -> None:
     for access in (SCREEN, POINTER, *outsiders(SCREEN, BUNDLE)):
         assert access_from_json("events", access_to_json(access)) == access
