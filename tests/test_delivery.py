@@ -629,7 +629,7 @@ def test_an_address_that_is_not_understood_stops_the_start_and_is_not_told(word:
     here = Path.cwd()
     os.chdir(files)
     try:
-        with pytest.raises(BadAlertUrl, match=f"REMIT_ALERT_URLS: address 2.*{why}") as raised:
+        with pytest.raises(BadAlertUrl, match=f"`REMIT_ALERT_URLS`: address 2.*{why}") as raised:
             channels_of(["first=json://127.0.0.1:9/", word], seen_at="")
     finally:
         os.chdir(here)

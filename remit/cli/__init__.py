@@ -68,7 +68,11 @@ app.command()(completion.completion)
 EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     Misuse: (2, "usage", ""),
     BadSetting: (2, "bad_setting", "README lists every setting; mend it and start again"),
-    MisreadAll: (1, "not_understood", "mend the file; `remit policy check FILE` says whether it is understood"),
+    MisreadAll: (
+        1,
+        "not_understood",
+        "mend the file that it names; `remit policy check FILE` looks at rules beforehand",
+    ),
     BundleHeld: (
         1,
         "hold_check",
