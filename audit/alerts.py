@@ -186,7 +186,9 @@ def _reopened(connection: Connection, signals: Sequence[Alert], at: datetime) ->
             rest.append(signal)
             continue
         alert = _again(known, signal)
-        doing = Doing(Event.REOPENED, WRITER, signal.title, at, details={"entry": signal.last_seq})
+        doing = Doing(
+            Event.REOPENED, WRITER, signal.evidence.asked or signal.title, at, details={"entry": signal.last_seq}
+        )
         entry = step(connection, alert, doing, behind=len(entries))
         if entry is None:
             rest.append(signal)

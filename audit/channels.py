@@ -41,7 +41,7 @@ def channels_of(words: Sequence[str], *, seen_at: str) -> tuple[Channel, ...]:
     channels = tuple(_channel(number, word, seen_at) for number, word in enumerate(words, start=1))
     for number, channel in enumerate(channels, start=1):
         if channel.name in {other.name for other in channels[: number - 1]}:
-            raise BadAlertUrl(f"REMIT_ALERT_URLS: address {number} has the name of another, `{channel.name}`")
+            raise BadAlertUrl(f"`REMIT_ALERT_URLS`: address {number} has the name of another, `{channel.name}`")
     return channels
 
 
@@ -58,12 +58,12 @@ def _channel(number: int, word: str, seen_at: str) -> Channel:
             where, secret = _with_file(url.partition("+")[2], "secret")
             if len(secret) < SHORTEST:
                 raise ValueError(f"signed with a secret of fewer than {SHORTEST} bytes")
-            return Channel(name, Webhook(where, secret), True, True)
-        return Channel(name, Apprised(url), False, True)
+            return Channel(name, Webhook(where, secret, seen_at=seen_at), True, True)
+        return Channel(name, Apprised(url, seen_at=seen_at), False, True)
     except (ValueError, KeyUnfit) as wrong:
         why = "with a key that is not ASCII" if isinstance(wrong, UnicodeError) else wrong
         is_one = isinstance(wrong, KeyUnfit)
-        raise BadAlertUrl(f"REMIT_ALERT_URLS: address {number}{':' if is_one else ' is'} {why}") from None
+        raise BadAlertUrl(f"`REMIT_ALERT_URLS`: address {number}{':' if is_one else ' is'} {why}") from None
 
 
 def _with_file(url: str, parameter: str) -> tuple[str, bytes]:

@@ -23,13 +23,16 @@ TO_PAGE = text("""
     SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM told - at)::float8)
     FROM (
         SELECT min(settled_at) AS told, least(min(at), min(settled_at)) AS at FROM outbox
-        WHERE event = 'raised' AND state = 'delivered' AND settled_at > now() - interval '1 day' GROUP BY alert
+        WHERE event IN ('raised', 'reopened') AND state = 'delivered' AND settled_at > now() - interval '1 day'
+        GROUP BY alert, event, step
     ) AS first
 """)
 TO_ACKNOWLEDGE = text("""
     SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM taken)::float8)
     FROM (
-        SELECT acknowledged_at - first_at AS taken FROM alerts
+        SELECT acknowledged_at - greatest(first_at, (
+            SELECT max(at) FROM alert_steps WHERE alert = alerts.id AND event = 'reopened' AND at <= acknowledged_at
+        )) AS taken FROM alerts
         WHERE acknowledged_at > now() - interval '1 day' AND severity <= 3
     ) AS acknowledged
 """)
@@ -51,8 +54,8 @@ NOBODY_KNOWS = float("nan")
 class Figures:
     """Open alerts by severity; letters that are due, and seconds that the oldest waits; channels that are behind;
     alerts that should have called somebody and have no letter, which must be none; and over the last day the seconds
-    from the entry to the first page, to the acknowledgement, and to the first containment, by quantile (NaN where there
-    was none)."""
+    from the entry, or from when it was open again, to the first page and to the acknowledgement, and from the entry to
+    the first containment, by quantile (NaN where there was none)."""
 
     open: Mapping[Severity, int] = field(default_factory=dict)
     waiting: float = NOBODY_KNOWS

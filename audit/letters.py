@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .severities import SEVERAL_EXCESSES, Severity
+from .severities import AROUND_REMIT, SEVERAL_EXCESSES, Severity
 from .signals import Alert, plain
 
 _LONGEST = 500
@@ -50,6 +50,10 @@ class Letter:
     at: datetime
     attempts: int
 
+    def link(self, seen_at: str) -> str:
+        """The alert's address, where people reach the gateway at `seen_at`; empty for a digest, which is of many."""
+        return f"{seen_at}/v1/alerts/{self.about['alert']}" if "alert" in self.about else ""
+
 
 def letter_of(alert: Alert, event: Event, thread: str, *, by: str = "", why: str = "") -> Letters:
     """What is kept of a letter about `event`, which somebody did (`by`, `why`) where it was not Remit."""
@@ -83,13 +87,14 @@ def _told(alert: Alert) -> tuple[tuple[str, str], ...]:
 
 
 def _containing(alert: Alert) -> str:
-    """The one command that closes the hole; empty where there is none to close, as where a channel is dead."""
+    """The one command that closes the hole; empty where it would close none: a dead channel, files that are open."""
     command = f"`remit alerts contain {alert.id}`"
     if alert.evidence.line == SEVERAL_EXCESSES.name:
         return f"`remit alerts contain {alert.id} --what principal`"
     if alert.grant:
         return f"{command}, or only the grant: `remit alerts contain {alert.id} --what grant`"
-    return command if alert.severity is Severity.SEV1 or alert.evidence.is_excess else ""
+    is_hole = alert.severity <= Severity.SEV2 and alert.evidence.line != AROUND_REMIT
+    return command if is_hole or alert.evidence.is_excess else ""
 
 
 def _fields(alert: Alert) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class PagerDuty:
 
     def _incident(self, letter: Letter) -> dict[str, object]:
         about = letter.about
-        links = [{"href": f"{self._seen_at}/v1/alerts/{about['alert']}", "text": f"alert {about['alert']}"}]
+        links = [{"href": letter.link(self._seen_at), "text": f"alert {about['alert']}"}]
         return {
             "client": "Remit",
             "client_url": self._seen_at,

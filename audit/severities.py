@@ -22,6 +22,9 @@ SPREAD_WITHIN = timedelta(minutes=10)
 BY_RULES, WHOLE = "rules", "whole"
 """The two ways in which a hold check asks: of the rules alone, and of the whole path of a read."""
 
+AROUND_REMIT = "store_exposed"
+"""The line of what no pause stops: it passes by Remit."""
+
 _BY_NAME = {str(sensitivity): sensitivity for sensitivity in Sensitivity}
 
 
@@ -207,7 +210,7 @@ TABLE = (
         "ask whoever changed the files; two people may accept it by name, in the knowledge of what it opens",
     ),
     Line(
-        "store_exposed",
+        AROUND_REMIT,
         Severity.SEV2,
         _is_exposed,
         "files of {dataset} can be read around remit",

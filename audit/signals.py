@@ -114,7 +114,7 @@ def together_of(signal: Alert, alerts: Iterable[Alert]) -> Alert:
     """The alert over `signal` and all the recent excesses of its principal, itself included."""
     line = SEVERAL_EXCESSES
     alerts = sorted(alerts, key=lambda alert: alert.last_seq)
-    asked = [f"{shown(alert.code)} on {shown(alert.dataset or 'remit')}" for alert in alerts]
+    asked = [f"{plain(alert.code)} on {plain(alert.dataset or 'remit')}" for alert in alerts]
     actor = shown(signal.actor)
     return replace(
         signal,

@@ -16,14 +16,18 @@ VERSION = "v1"
 
 
 class Webhook:
-    """Posts letters to `url`, signed with `secret`; `clock` gives seconds since 1970."""
+    """Posts letters to `url`, signed with `secret`; `clock` gives seconds since 1970.
 
-    def __init__(self, url: str, secret: bytes, *, clock: Callable[[], float] = time.time) -> None:
-        self._poster, self._secret, self._clock = Poster(url), secret, clock
+    `seen_at` is where people reach the gateway, for the link of an alert.
+    """
+
+    def __init__(self, url: str, secret: bytes, *, seen_at: str, clock: Callable[[], float] = time.time) -> None:
+        self._poster, self._secret, self._seen_at, self._clock = Poster(url), secret, seen_at, clock
 
     def send(self, letter: Letter) -> None:
         """Raises `NotDelivered`."""
-        body = json.dumps(_said(letter), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        said = _said(letter, letter.link(self._seen_at))
+        body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         at = str(int(self._clock()))
         signature = hmac.digest(self._secret, at.encode() + b"." + body, "sha256").hex()
         headers = {
@@ -34,7 +38,7 @@ class Webhook:
         self._poster.post(body, headers)
 
 
-def _said(letter: Letter) -> dict[str, object]:
+def _said(letter: Letter, link: str) -> dict[str, object]:
     return {
         "key": letter.key,
         "event": str(letter.event),
@@ -43,5 +47,5 @@ def _said(letter: Letter) -> dict[str, object]:
         "severity": str(letter.severity),
         "title": letter.title,
         "text": letter.body,
-        "about": dict(letter.about),
+        "about": {**letter.about, **({"link": link} if link else {})},
     }

@@ -1,7 +1,7 @@
 """What two people accept by name though it should stay closed: what would be open of one alert's hold checks.
 
 It is asked with the alert's own pauses thought away, as when the alert is resolved; so it can be accepted while it is
-still contained. What was accepted is asked no more, until the alert is contained or resolved anew.
+still contained. What was accepted is asked no more, until the alert is resolved anew.
 """
 
 import hashlib

@@ -53,6 +53,11 @@ def _told(document: Document) -> Iterator[Access]:
         for pair in _maps(details, "pairs"):
             who = _principal(STRANGER, _texts(pair, "teams"), pair)
             yield Access(who, ReadRequest(dataset, _texts(pair, "columns"), purpose=_purpose(pair)))
+    elif kind == Kind.GRANT_BREAK_GLASS:
+        who = _principal(_text(document, "actor"), _texts(document, "teams"), _map(details, "principal"))
+        for name, scope in _map(_map(details, "scope"), "datasets").items():
+            columns = _texts(scope, "columns") if isinstance(scope, Mapping) else ()
+            yield Access(who, ReadRequest(name, columns or None, purpose=_purpose(document)))
     elif kind.startswith("hold."):
         for one in _maps(details, "accesses"):
             yield access_from_json(dataset, one)

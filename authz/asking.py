@@ -18,7 +18,7 @@ from .control import Control, State
 from .grants import new_grant_id, put
 from .guard import ATTEMPTS
 from .reach import Numbers, Reach
-from .records import Records
+from .records import Records, described
 from .requests import Request, RequestStore, add, new_request_id
 from .standing import Cannot, Reason, owners_of
 
@@ -143,6 +143,7 @@ class Asking:
 
     def _break_glass(self, request: Request, grant: Grant, who: Principal, effect: Effect, state: State) -> Entry:
         details: dict[str, Json] = {
+            "principal": described(who),
             "request": request.id,
             "scope": self._records.declared(grant.scope, state.bundle),
             "declared": "nothing that anybody approved",

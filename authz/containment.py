@@ -8,7 +8,7 @@ What always holds:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -22,7 +22,7 @@ from audit.states import Event, State
 from audit.steps import Doing, step
 from audit.trail import named
 from policy.bundle import Bundle
-from policy.holding import Access, is_touched
+from policy.holding import Access, Held, is_touched
 from policy.values import GrantStatus, Pause, Principal
 
 from .accesses import accesses_of
@@ -123,7 +123,8 @@ class Containment:
             return StillOpen(still)
         accesses = [each.held.access for each in checks if not each.held.is_outsider]
         accesses = accesses or list(self._accesses(alert, under.bundle))
-        helds = self._holds.made(accesses, under.bundle, pauses, at, None)
+        kept = [each.held for each in checks if not each.held.is_outsider]
+        helds = _with_kept(kept, self._holds.made(accesses, under.bundle, pauses, at, None))
 
         def work(connection: Connection) -> Sequence[Entry]:
             now = held(connection, alert.id)
@@ -157,6 +158,15 @@ class Containment:
 
     def _accesses(self, alert: Alert, bundle: Bundle) -> tuple[Access, ...]:
         return accesses_of(self.entries_of(alert), bundle)
+
+
+def _with_kept(kept: Sequence[Held], made: Sequence[Held]) -> tuple[Held, ...]:
+    """What is refused now, and what was when the alert was contained: that a grant is gone must not end that."""
+    found = {each.access: each for each in kept}
+    for each in made:
+        was = found.get(each.access, each)
+        found[each.access] = replace(each, by_rules=each.by_rules or was.by_rules, whole=each.whole or was.whole)
+    return tuple(each for each in found.values() if each.by_rules or each.whole)
 
 
 def _is_same(pause: Pause, other: Pause) -> bool:

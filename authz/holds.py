@@ -73,15 +73,15 @@ class Holds:
     ) -> tuple[Held, ...]:
         """What must stay refused of `accesses` to datasets that there are, and of ten outsiders like the first of them.
 
-        `suspended` is a grant that is about to be: it counts as such already.
+        `suspended` is a grant that is about to be.
         """
         accesses = [access for access in accesses if access.request.dataset in bundle.catalog.datasets]
         others = outsiders(accesses[0], bundle) if accesses else ()
         pool = self.pool([*accesses, *others])
         found = []
         for access in (*accesses, *others):
-            grants = [grant for grant in pool.of(access) if grant.id != suspended]
-            found.append(held(access, Force(bundle, grants, pauses, at), is_outsider=access in others))
+            force = Force(bundle, pool.of(access), pauses, at)
+            found.append(held(access, force, is_outsider=access in others, suspended=suspended))
         return tuple(each for each in found if each.by_rules or each.whole)
 
     def pool(self, accesses: Iterable[Access]) -> "Pool":

@@ -35,7 +35,7 @@ class Records:
             grant=plan.grant.id,
             digest=bundle.digest,
             details={
-                "principal": _described(principal),
+                "principal": described(principal),
                 "columns": [{"name": each.column.name, "treatment": str(each.treatment)} for each in plan.columns],
                 "data_classes": sorted({each.column.data_class for each in plan.columns}),
                 "sensitivity": str(plan.sensitivity),
@@ -56,7 +56,7 @@ class Records:
         understood = refusal.code not in _NOT_UNDERSTOOD and dataset is not None
         grant = refusal.grant.id if refusal.grant else None
         details: dict[str, Json] = {
-            "principal": _described(principal),
+            "principal": described(principal),
             "data_classes": list(refusal.data_classes),
             "columns": list(refusal.columns) if understood else [],
             "asked_columns": list(request.columns or ()) if understood else [],
@@ -88,7 +88,7 @@ class Records:
     def unread(self, read: str, principal: Principal, body: bytes | None, kind: Kind, digest: str) -> Entry:
         """The entry of an ask whose body was not understood; None for one that was too large to be taken in."""
         asked = "larger than what is taken in" if body is None else fingerprint(body)
-        details: dict[str, Json] = {"principal": _described(principal), "asked_body": asked}
+        details: dict[str, Json] = {"principal": described(principal), "asked_body": asked}
         code, teams = Code.BAD_REQUEST.value, principal.teams
         return Entry(kind, principal.name, teams, read=read, code=code, digest=digest, details=details)
 
@@ -148,5 +148,6 @@ def _harmless(dataset: Dataset | None, bundle: Bundle) -> frozenset[str]:
     return frozenset(names) - ({dataset.subject} if dataset is not None else frozenset())
 
 
-def _described(principal: Principal) -> dict[str, Json]:
+def described(principal: Principal) -> dict[str, Json]:
+    """Who asked, beside the name and the teams: what rules may go by."""
     return {"kind": principal.kind, "attributes": dict(principal.attributes)}

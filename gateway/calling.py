@@ -40,7 +40,7 @@ def calling_of(settings: Settings) -> Calling:
     try:
         channels = channels_of(settings.alert_urls, seen_at=settings.public_url)
     except BadAlertUrl as wrong:
-        raise BadSetting(f"`REMIT_ALERT_URLS`: {wrong}") from None
+        raise BadSetting(str(wrong)) from None
     path = settings.escalation
     if path is None:
         return Calling(channels, Escalation.to_all(channels))

@@ -67,14 +67,16 @@ def ways(access: Access, force: Force) -> Ways:
     return Ways(isinstance(by_rules, Allow), isinstance(_whole(access, force), Allow))
 
 
-def held(access: Access, force: Force, *, is_outsider: bool) -> Held:
-    """What must stay refused of this access, from what is refused now.
+def held(access: Access, force: Force, *, is_outsider: bool, suspended: str | None = None) -> Held:
+    """What must stay refused of this access, from what is refused now. `suspended` is a grant that is about to be.
 
     An outsider counts only where something else than a pause refuses it, for what a pause stops may go on afterwards.
+    Whether only a grant was missing is asked with that grant: it must not seem so because it is taken away.
     """
     by_rules = isinstance(_by_rules(access, force.bundle, force.at), Refuse)
     unpaused = _whole(access, replace(force, pauses=()))
-    now = unpaused if is_outsider else _whole(access, force)
+    left = [grant for grant in force.grants if grant.id != suspended]
+    now = unpaused if is_outsider else _whole(access, replace(force, grants=left))
     lacks_a_grant = isinstance(unpaused, Refuse) and unpaused.code in LACKS_A_GRANT
     return Held(access, is_outsider, by_rules, isinstance(now, Refuse) and (by_rules or not lacks_a_grant))
 

@@ -138,6 +138,25 @@ def test_a_message_says_what_is_declared_asked_and_given_and_what_to_do() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "proposed"),
+    [
+        (Kind.AUDIENCE_EXCEEDED, "`remit alerts contain 7`"),
+        (Kind.HOLD_OPENED, "`remit alerts contain 7`"),
+        (Kind.STORE_EXPOSED, ""),
+    ],
+)
+def test_a_page_of_a_sev2_proposes_to_contain_it_with_one_command_where_a_pause_helps(
+    kind: Kind, proposed: str
+) -> None:
+    document = {"kind": kind, "actor": "remit", "dataset": "prompts", "details": {"path": "rules"}}
+    made = signal_of(41, {**document, "at": "2026-11-21T08:00:00.5Z"})
+    assert made is not None
+    assert made.severity is Severity.SEV2
+    body = letter_of(replace(made, id=7), Event.RAISED, "thread")["body"]
+    assert re.findall("^contain: +(.*)$", body, re.MULTILINE) == ([proposed] if proposed else [])
+
+
 @pytest.fixture
 def ledger(database: "Database") -> Iterator[Ledger]:
     made = Ledger(database.engine(), gateway="test", clock=lambda: datetime.now(UTC))

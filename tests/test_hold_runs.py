@@ -36,7 +36,7 @@ from authz.permit import Permitted
 from authz.records import Records
 from policy.bundle import Bundle
 from policy.scopes import scope_from_json
-from policy.values import Pause, Principal
+from policy.values import GrantStatus, Pause, Principal
 
 if TYPE_CHECKING:
     from tests.conftest import Database
@@ -275,6 +275,39 @@ def test_a_grant_of_what_the_rules_allow_and_was_only_not_granted_is_no_hole(gat
     assert gateway.lift(OTTO)
     assert gateway.run()
     assert gateway.follow() == []
+
+
+@pytest.mark.parametrize("is_resolved", [False, True])
+def test_an_alert_that_is_contained_by_its_grant_keeps_what_was_too_wide(gateway: Gateway, is_resolved: bool) -> None:
+    gateway.files = FOR_THE_TRAINED
+    gateway.control.reload(actor="eve")
+    own = gateway.grant("x")
+    alert = gateway.excess()
+    gateway.contain(alert, Measure("grant", own))
+    if is_resolved:
+        assert gateway.resolve(alert) is True
+    gateway.grant("screen")
+    assert gateway.run()
+    (back,) = gateway.follow()
+    assert (back.id, back.severity, back.state) == (alert.id, Severity.SEV1, State.REOPENED)
+
+
+def test_a_grant_that_nobody_approved_is_not_resumed_unseen_after_it_was_contained(gateway: Gateway) -> None:
+    own = gateway.grant("x")
+    details = {
+        "principal": {"kind": "person", "attributes": {"privacy_training": "current"}},
+        "scope": {"datasets": {"events": {"columns": ["x"]}}},
+    }
+    asked = {"dataset": "events", "purpose": PURPOSE, "grant": own}
+    gateway.ledger.append(Entry(Kind.GRANT_BREAK_GLASS, "ana", ("research.ml",), **asked, details=details))
+    (alert,) = gateway.follow()
+    gateway.contain(alert, Measure("grant", own))
+    assert gateway.run()
+    assert gateway.follow() == []
+    gateway.grants.change(own, GrantStatus.ACTIVE, by=OLGA, why="a test", under=gateway.under)
+    assert gateway.run()
+    (back,) = gateway.follow()
+    assert (back.id, back.severity, back.state) == (alert.id, Severity.SEV1, State.REOPENED)
 
 
 def test_one_person_never_lifts_a_pause_however_often_they_ask(gateway: Gateway) -> None:

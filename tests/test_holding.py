@@ -72,6 +72,15 @@ def test_where_only_a_grant_was_missing_an_approved_one_is_no_hole() -> None:
     assert held(SCREEN, force(), is_outsider=False).whole
 
 
+def test_what_a_grant_did_not_cover_has_to_stay_refused_also_where_that_grant_is_suspended() -> None:
+    assert held(SCREEN, force(WIDER, grant("x")), is_outsider=False, suspended="g-1").whole
+
+
+def test_what_only_the_suspension_of_a_grant_refuses_has_to_stay_refused() -> None:
+    assert held(POINTER, force(BUNDLE, grant("x")), is_outsider=False, suspended="g-1").whole
+    assert not held(POINTER, force(BUNDLE, grant("x")), is_outsider=True, suspended="g-1").whole
+
+
 def test_the_ten_outsiders_are_the_same_each_time_and_each_differs_from_whoever_asked_too_much() -> None:
     others = outsiders(SCREEN, BUNDLE)
     assert others == outsiders(SCREEN, BUNDLE)
@@ -174,6 +183,14 @@ def test_an_audience_that_is_exceeded_is_an_access_of_somebody_of_that_team() ->
         "service",
         (("level", 3),),
     )
+
+
+def test_whoever_broke_the_glass_is_an_access_to_each_column_of_that_grant() -> None:
+    scope = {"purpose": PURPOSE, "datasets": {"events": {"columns": ["x", "screen"], "rows": "x < 5"}}}
+    assert accesses_of([refused(kind="grant.break_glass", details={"scope": scope})], BUNDLE) == (POINTER, SCREEN)
+    odd = [{"datasets": {"events": 5}}, {"datasets": 5}, {"datasets": {"gone": {}}}, 5]
+    found = [accesses_of([refused(kind="grant.break_glass", details={"scope": each})], BUNDLE) for each in odd]
+    assert [len(each) for each in found] == [len(BUNDLE.catalog.datasets["events"].columns), 0, 0, 0]
 
 
 def test_an_access_is_read_back_as_it_was_kept() -> None:

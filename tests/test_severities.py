@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from audit.entries import Kind
 from audit.folding import fold
+from audit.letters import Event, letter_of
 from audit.severities import SEVERAL_EXCESSES, TABLE, Severity, severity_of
 from audit.signals import Alert, plain, signal_of
 
@@ -120,7 +121,9 @@ def test_three_different_excesses_within_ten_minutes_are_a_sev3_over_all_their_e
     assert (together.severity, together.code) == (Severity.SEV3, "several_excesses")
     assert together.evidence.entries == (4, 7, 9)
     assert (together.count, together.first_seq, together.first_at) == (3, 4, START)
-    assert "no_grant` on `prompts" in together.evidence.asked
+    assert together.evidence.asked == "no_grant on prompts; no_grant on keystrokes; no_rule on prompts"
+    body = letter_of(together, Event.RAISED, "thread")["body"]
+    assert "\N{REPLACEMENT CHARACTER}" not in body, "what remit says itself is told as it was said"
 
 
 @pytest.mark.parametrize(

@@ -135,16 +135,17 @@ def test_a_hole_that_is_open_again_opens_its_alert_as_sev1_with_both_histories(
     alerts.acknowledge(raised.id, by="olga", why="on it")
     with database.engine("owner").begin() as owner:
         owner.execute(text("UPDATE alerts SET state = 'resolved'"))
-    opened = signal(2, kind="hold.opened", dataset="events", details={"alert": raised.id, "path": "whole"})
+    details = {"alert": raised.id, "path": "whole", "asked": "ana of research.ml reads screen of events"}
+    opened = signal(2, kind="hold.opened", dataset="events", details=details)
     assert opened.reopens == raised.id
     (again,) = alerts.take([opened], after=1, upto=2)
     assert (again.id, again.state, again.severity) == (raised.id, State.REOPENED, Severity.SEV1)
     assert (again.acknowledged_by, again.evidence.declared) == (None, raised.evidence.declared)
     assert again.evidence.entries == (1, 2)
     assert alerts.get(raised.id) == again
-    assert [(step.event, step.by) for step in steps_of(database.engine(), [raised.id])[raised.id]] == [
-        ("acknowledged", "olga"),
-        ("reopened", "remit"),
+    assert [(step.event, step.by, step.why) for step in steps_of(database.engine(), [raised.id])[raised.id]] == [
+        ("acknowledged", "olga", "on it"),
+        ("reopened", "remit", "ana of research.ml reads screen of events"),
     ]
     assert alerts.take([replace(opened, first_seq=3, last_seq=3)], after=2, upto=3)[0].id != raised.id
 

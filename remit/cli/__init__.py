@@ -73,7 +73,7 @@ EXITS: Mapping[type[Exception], tuple[int, str, str]] = {
     MisreadAll: (
         1,
         "not_understood",
-        "mend the file and try again; `remit policy check FILE` says whether a policies file is understood",
+        "mend the file that it names; `remit policy check FILE` says whether a policies file is understood",
     ),
     BundleHeld: (
         1,

@@ -134,4 +134,4 @@ def _times(history: Sequence[Step]) -> list[list[Step]]:
 
 def _did(step: Step) -> str:
     what, target = step.details.get("what"), step.details.get("target")
-    return f"{what} {target or ''}: {step.why}" if what else step.why
+    return f"{what}{' ' if target else ''}{target or ''}: {step.why}" if what else step.why
