@@ -10,22 +10,17 @@ What always holds:
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import structlog
 from sqlglot import exp
 
-from policy.catalog import Catalog
-from policy.values import ColumnType, Dataset
-
 from .errors import AuthzError, DoorClosed, ReadStopped, StoreFailed
-from .files import File, pin
+from .files import File
 from .lockdown import BUFFER, LOCK, SETTINGS
 from .rosters import Rosters
 from .store_columns import Columns, StoreColumn
-from .treatments import can_name
 
 TABLE = "dataset"
 """What a statement calls the dataset's rows."""
@@ -174,14 +169,6 @@ class Door:
             self._root = None
 
 
-def look(catalog: Catalog, folder: Path) -> Mapping[str, Mapping[str, ColumnType] | str]:
-    """Which columns each dataset has in its store, undeclared ones too: dataset → column → type.
-
-    Or why it cannot be read: its files are damaged, or disagree on a declared column.
-    """
-    return {name: _looked(dataset, folder) for name, dataset in catalog.datasets.items()}
-
-
 def failed(fault: Exception) -> StoreFailed:
     """What may be told of a driver's fault; the log gets its kind only, for the message can quote values."""
     kind = KIND.search(str(fault))
@@ -200,24 +187,6 @@ def _value(scalar: pa.Scalar) -> duckdb.Value:
     if pa.types.is_decimal(scalar.type):
         return duckdb.Value(f"{scalar.as_py():f}", duckdb.sqltypes.VARCHAR)
     return duckdb.Value(scalar.as_py(), BOUND[scalar.type])
-
-
-def _looked(dataset: Dataset, folder: Path) -> Mapping[str, ColumnType] | str:
-    try:
-        door = Door(pin(dataset.location, folder))
-    except StoreFailed as fault:
-        return f"dataset `{dataset.name}`: {fault.reason}"
-    door.close()
-    found = {name: column.type for columns in door.looks.values() for name, column in columns.items()}
-    for name in dataset.columns:
-        if name in found and name not in door.columns:
-            return f"dataset `{dataset.name}`: its files disagree on the type of column `{name}`"
-    subject = door.columns.get(dataset.subject)
-    if subject is not None and not can_name(subject.arrow):
-        return (
-            f"dataset `{dataset.name}`: nobody is named by `{dataset.subject}`, which is {subject.arrow} in the store"
-        )
-    return found
 
 
 def _locked(

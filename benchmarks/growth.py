@@ -23,10 +23,10 @@ from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
 from authz.holds import Holds
+from authz.looks import look
 from authz.pauses import PauseStore
 from authz.permit import Permit
 from authz.records import Records
-from authz.stores import look
 from policy.bundle import Bundle, load_bundle
 from policy.engine import Engine
 from policy.values import ReadRequest

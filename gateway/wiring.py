@@ -43,6 +43,7 @@ from authz.identity import Identity
 from authz.issuer import BadIssuer
 from authz.judging import Judging
 from authz.keys import Keys
+from authz.looks import look
 from authz.oversight import Oversight
 from authz.pauses import PauseStore
 from authz.reach import Reach
@@ -51,7 +52,6 @@ from authz.records import Records
 from authz.refused_tokens import RefusedTokens
 from authz.requests import RequestStore
 from authz.reviews import Reviews
-from authz.stores import look
 from authz.subjects import Subjects
 from authz.usage import Usage
 from policy.bundle import Bundle, load_bundle

@@ -20,13 +20,13 @@ from authz.grants import GrantStore
 from authz.holds import Holds
 from authz.judging import Judging, Outcome
 from authz.keys import Keys
+from authz.looks import look
 from authz.pauses import PauseStore
 from authz.reach import Reach
 from authz.reader import Reader
 from authz.records import Records
 from authz.requests import Request, RequestStore
 from authz.reviews import Reviews
-from authz.stores import look
 from policy.bundle import Bundle, load_bundle
 from policy.effect import Effect, effect_of
 from policy.scopes import scope_from_json

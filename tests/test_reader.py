@@ -13,8 +13,9 @@ from reading import Shelf, catalog_of, drained
 
 from authz.errors import ReadStopped, StoreFailed
 from authz.files import pin
+from authz.looks import look
 from authz.permit import Permit
-from authz.stores import Door, look
+from authz.stores import Door
 from policy.values import ColumnType, Treatment
 
 MANY = 400_000

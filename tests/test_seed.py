@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 from service import Service
 
-from authz.stores import look
+from authz.looks import look
 from policy.bundle import load_bundle
 from policy.scopes import check_scope, load_scope
 from remit.demo.seed import seed
