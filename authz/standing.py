@@ -87,6 +87,8 @@ def hindered(request: Request, step: Step, who: Principal, effect: Seen, at: dat
     state, cannot = request.at(at), barred(request, who, effect)
     if moved(REQUESTS, state, step) is None:
         said = f"request `{request.id}` is {state.value}: it cannot be {PAST[step]}"
+        if request.grant is not None and step in (Step.DENY, Step.WITHDRAW):
+            return Cannot(Reason.NOT_OPEN, said, f"`remit grants revoke {request.grant}` ends what became of it")
         return Cannot(Reason.NOT_OPEN, said, f"`remit requests show {request.id}` says what became of it")
     roles = [Role.APPROVER] if cannot is None else []
     roles += [Role.REQUESTER] if who.name == request.requester else []

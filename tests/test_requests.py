@@ -187,6 +187,12 @@ def test_what_is_over_is_over(service: Service, verb: str, who: str, state: str)
         assert (response.status_code, response.json()["code"]) == (409, "not_open"), again
 
 
+def test_whoever_would_take_back_what_is_granted_is_told_how_to_end_it(service: Service) -> None:
+    request = approved(service, "otto", who="lea")
+    for verb, who in (("withdraw", "lea"), ("deny", "otto")):
+        assert f"remit grants revoke {request['grant']}" in step(service, request["id"], verb, who).json()["help"]
+
+
 def test_a_request_that_is_gone_and_one_of_others_get_a_clear_answer(service: Service) -> None:
     gone = service.call("POST", "/v1/requests/q-none:approve", "otto", json={"shown": "sha256:0"})
     assert (gone.status_code, gone.json()["code"]) == (404, "not_found")

@@ -69,8 +69,11 @@ def next_scope(grant: GrantDetail, *, whole: bool) -> dict[str, Any]:
 def show_next(scope: Mapping[str, Any]) -> None:
     """What would be asked for."""
     terminal.say("to ask for next:")
-    named = [(name, ", ".join(one["columns"])) for name, one in scope["datasets"].items()]
-    named += [(key, scope[key]) for key in ("max_rows", "starts", "ends") if key in scope]
+    named = [
+        (name, f"{', '.join(one['columns'])}; {one.get('rows') or 'every row'}")
+        for name, one in scope["datasets"].items()
+    ]
+    named += [(key, scope[key]) for key in ("max_rows", "max_subjects", "starts", "ends") if key in scope]
     terminal.fields(named, terminal.out())
 
 
