@@ -24,6 +24,8 @@ BY_RULES, WHOLE = "rules", "whole"
 
 AROUND_REMIT = "store_exposed"
 """The line of what no pause stops: it passes by Remit."""
+BEYOND_AUDIENCE = "audience_exceeded"
+"""The line of rules that are wider than an audience."""
 
 _BY_NAME = {str(sensitivity): sensitivity for sensitivity in Sensitivity}
 
@@ -186,7 +188,7 @@ TABLE = (
         "pause {dataset} unless that was done already, then find out from both histories what opened it",
     ),
     Line(
-        "audience_exceeded",
+        BEYOND_AUDIENCE,
         Severity.SEV2,
         _is_beyond_audience,
         "rules let in to {dataset} whom its owner did not declare",

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from audit.severities import AROUND_REMIT, BEYOND_AUDIENCE
 from audit.signals import Alert
 from audit.steps import steps_of
 from authz.acceptances import Acceptances
 from authz.containment import StillOpen
+from authz.exposure import exposed_files
 from authz.measures import Measure, is_known, measures, proposed
 from policy.bundle import Bundle
+from policy.effective import beyond_audience
 from policy.values import Action, Principal
 
 from .alert_views import alert_json, detail_json, still_open
@@ -89,6 +92,9 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         """Say that it is over, which is tested: what it was about has to be refused, and stays tested from then on."""
         under = unwrap(parts.oversight.may(who, ALERTS, Action.RESPOND))
         alert = _found(parts, id)
+        if wide := _still_wide(parts, alert, under.bundle):
+            help = f"{alert.evidence.next}; `remit policy reload` looks again"
+            raise Failed("hold_check", f"alert {id} is not over: {wide}", help)
         match parts.containment.resolve(alert, by=who, why=body.why, under=under):
             case StillOpen() as still:
                 name = acceptances.opened(alert, under.bundle).name
@@ -109,6 +115,19 @@ def _found(parts: Parts, id: int) -> Alert:
 
 def _over(alert: Alert) -> Failed:
     return Failed("bad_request", f"alert {alert.id} is {alert.state}", "it opens again by itself if it has to")
+
+
+def _still_wide(parts: Parts, alert: Alert, bundle: Bundle) -> str:
+    """What a look finds as it was, of what no access tells: rules wider than an audience, files that lie open."""
+    if alert.evidence.line == BEYOND_AUDIENCE:
+        beyond = (found for dataset, found in beyond_audience(bundle) if dataset.name == alert.dataset)
+        told = "; ".join(f"{each.team} for {each.purpose}" for each in next(beyond, ()))
+        return f"rules still let in {told}" if told else ""
+    if alert.evidence.line == AROUND_REMIT:
+        exposed = exposed_files(bundle.catalog, parts.settings.catalog.parent)
+        name = next((each.path.name for each in exposed if each.dataset == alert.dataset), "")
+        return f"`{name}` can still be read around remit" if name else ""
+    return ""
 
 
 def _measure(parts: Parts, alert: Alert, body: ContainBody, bundle: Bundle) -> Measure:

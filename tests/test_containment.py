@@ -1,5 +1,6 @@
 """From an alert to what is closed, and that it stays so."""
 
+import os
 import re
 import signal
 import tempfile
@@ -211,6 +212,29 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     for who in ("olga", "oda"):
         done(own, f"/v1/pauses/{pause['id']}:lift", who)
     assert own.call("GET", "/v1/pauses", "olga").json()["items"] == []
+
+
+def test_what_lies_open_still_is_not_resolved_until_a_look_finds_it_closed(own: Service) -> None:
+    wide = "wide = sales, train_ai_system, user.behavior.pointer, read, -, clear, allow\n"
+    (own.folder / "policies.conf").write_text(POLICIES + wide)
+    part = own.folder / "data" / "long" / "part.parquet"
+    os.link(part, own.folder / "elsewhere")  # of a file with a second name nobody can tell who reaches it
+    part.chmod(0o604)
+    assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    for code, dataset, said in (
+        ("audience_exceeded", "events", "rules still let in sales for train_ai_system"),
+        ("store_exposed", "long", "`part.parquet` can still be read around remit"),
+    ):
+        alert = alert_of(own, code=code, dataset=dataset)
+        refused = post(own, f"/v1/alerts/{alert['id']}:resolve")
+        assert (refused.status_code, refused.json()["code"]) == (403, "hold_check")
+        assert said in refused.json()["detail"]
+    (own.folder / "policies.conf").write_text(POLICIES)
+    part.chmod(0o600)
+    assert own.call("POST", "/v1/policy:reload", "eve").status_code == 200
+    for code, dataset in (("audience_exceeded", "events"), ("store_exposed", "long")):
+        alert = alert_of(own, code=code, dataset=dataset)
+        assert done(own, f"/v1/alerts/{alert['id']}:resolve")["state"] == "resolved"
 
 
 def test_what_was_contained_outlives_a_kill_and_no_start_lets_in_a_bundle_that_opens_it(own: Service) -> None:
