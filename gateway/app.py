@@ -111,7 +111,7 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
     @app.exception_handler(RequestValidationError)
     def not_understood(request: Request, wrong: RequestValidationError) -> JSONResponse:
         places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
-        said = "; ".join(f"`{places[each['loc']]}`: {each['msg'].lower()}" for each in wrong.errors())
+        said = "; ".join(f"`{places[each['loc']]}`: {_worded(each['msg'])}" for each in wrong.errors())
         help = "send JSON with `Content-Type: application/json`, as /openapi.json describes it"
         return answer(unread.told(request, Failed("bad_request", said[:2000], help), request.scope[BODY]))
 
@@ -129,3 +129,9 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
         log.error("fault", fault=type(fault).__name__, exc_info=fault)
         help = "tell whoever runs this gateway"
         return answer(Failed("fault", "something broke; nothing was read", help, status=500))
+
+
+def _worded(message: str) -> str:
+    """A message of Pydantic's, or ours without what Pydantic puts before it, as messages begin here."""
+    own = message.removeprefix("Value error, ")
+    return own if own[:2].isupper() else own[:1].lower() + own[1:]
