@@ -111,8 +111,8 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
     @app.exception_handler(RequestValidationError)
     def not_understood(request: Request, wrong: RequestValidationError) -> JSONResponse:
         places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
-        reasons = {each["loc"]: each["msg"].removeprefix("Value error, ") for each in wrong.errors()}
-        said = "; ".join(f"`{places[loc]}`: {reason[:1].lower()}{reason[1:]}" for loc, reason in reasons.items())
+        reasons = {each["loc"]: _worded(each["msg"]) for each in wrong.errors()}
+        said = "; ".join(f"`{places[loc]}`: {reason}" for loc, reason in reasons.items())
         asked = any(each["loc"][0] == "body" for each in wrong.errors())
         sent = "send JSON with `Content-Type: application/json`" if asked else "write it"
         help = f"{sent}, as /openapi.json describes it"
@@ -132,3 +132,9 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
         log.error("fault", fault=type(fault).__name__, exc_info=fault)
         help = "tell whoever runs this gateway"
         return answer(Failed("fault", "something broke; nothing was read", help, status=500))
+
+
+def _worded(message: str) -> str:
+    """A message of Pydantic's, or ours without what Pydantic puts before it, as messages begin here."""
+    own = message.removeprefix("Value error, ")
+    return own if own[:2].isupper() else own[:1].lower() + own[1:]

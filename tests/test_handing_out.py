@@ -140,6 +140,9 @@ def test_the_command_line_fetches_checkpoint_proof_and_keys_and_verifies_since_t
     refused = remit("audit", "verify", "--database", url, "--key", stranger, "--since", "kept", folder=tmp_path)
     assert refused.returncode == 1
     assert "not verified" in refused.stderr
+    (tmp_path / "kept").write_text("")  # as a shell leaves it where the checkpoint was refused
+    empty = remit("audit", "verify", "--database", url, "--since", "kept", folder=tmp_path)
+    assert (empty.returncode, empty.stdout, "`kept` is empty" in empty.stderr) == (1, "", True)
 
 
 def test_a_running_gateway_takes_up_a_rotated_key_and_says_so(own_service, tmp_path):

@@ -76,3 +76,10 @@ def test_reading_on_from_an_entry_gives_what_came_after_it_oldest_first(trail):
 
 def test_an_empty_ledger_is_searched_all_the_same(database):
     assert search(database.engine(), Query(from_=NOON, to=NOON + timedelta(days=1))) == Page((), None)
+
+
+def test_a_time_that_is_not_understood_is_told_with_one_as_it_is_written(service):
+    refused = service.call("GET", "/v1/audit/entries?from=yesterday", "sam")
+    said = "`from`: a time is written out, like 2026-11-01T00:00:00Z"
+    assert (refused.status_code, refused.json()["detail"]) == (400, said)
+    assert service.call("GET", "/v1/audit/entries?from=2026-11-01T00:00:00Z", "sam").status_code == 200

@@ -48,6 +48,8 @@ def verify(
     from audit.verify import verify as verify_ledger
 
     trusted, note = keys_of(key), text_of(since) if since else ""
+    if since and not note:
+        _fail(f"not verified: `{since}` is empty, and no checkpoint to go on from")
     try:
         with ledger(database) as url, _progress() as progress:
             verdict = verify_ledger(url, keys=trusted, since=note, progress=progress)
