@@ -54,10 +54,14 @@ def serve(settings: Settings) -> None:
         )
         # What is loaded stays: to look through all of it for garbage stops every thread for a fifth of a second.
         gc.freeze()
-        listener.listen(512)
-        host, port = listener.getsockname()[:2]
-        log.info("serving", address=f"{host}:{port}")
-        _Server(config, parts).run(sockets=[listener])
+        try:
+            listener.listen(512)
+            host, port = listener.getsockname()[:2]
+            log.info("serving", address=f"{host}:{port}")
+            _Server(config, parts).run(sockets=[listener])
+        finally:
+            # else nothing is cleared away at the exit, and DuckDB tells standard error of all that it finds left
+            gc.unfreeze()
 
 
 def _stop(number: int, _frame: object) -> None:

@@ -121,6 +121,12 @@ def test_a_graceful_stop_ends_every_stream_with_its_entry(own_service: Service) 
     assert (end["kind"], end["details"]["ended_by"]) == ("read.interrupted", "stopping")
 
 
+def test_a_gateway_that_read_and_was_stopped_has_written_nothing_but_its_log(own_service: Service) -> None:
+    own_service.rows(grant=own_service.grant(columns=["x"]), rows="x < 5")
+    assert own_service.stop() == 0
+    assert [line for line in own_service.log().splitlines() if not line.startswith("{")] == []
+
+
 def test_a_read_that_a_crash_cut_off_is_closed_at_the_next_start_and_keeps_its_charge(own_service: Service) -> None:
     grant = own_service.grant(dataset="long", columns=["who", "x"], max_rows=4_000_000)
     with streaming(own_service, grant=grant) as response:

@@ -10,9 +10,7 @@ from remit.answers import Accepted, Alert, Step
 
 from . import options, terminal
 
-commands = typer.Typer(
-    help="See alerts with their evidence, take them on, contain and resolve them.", no_args_is_help=True
-)
+commands = typer.Typer(help="See alerts and their evidence; take on, contain, resolve them.", no_args_is_help=True)
 Why = Annotated[str, typer.Option(prompt=True, help="What you found, or what you are about to do.")]
 AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as `remit alerts list` shows it.")]
 

@@ -13,7 +13,7 @@ database = typer.Typer(help="Make or upgrade the tables of a database of your ow
 
 
 def serve() -> None:
-    """Starts the gateway; its settings are REMIT_… in the environment."""
+    """Starts the gateway; REMIT_… in the environment sets it up."""
     settings = Settings.from_environment(os.environ)
     # imported here: no other command should wait for a whole gateway to load
     from gateway.server import serve as serve_gateway

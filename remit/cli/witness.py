@@ -10,9 +10,7 @@ from remit.errors import Misuse
 from . import options, terminal
 from .verifying import keys_of
 
-commands = typer.Typer(
-    help="Co-sign somebody's ledger, so that nobody can take back what it said.", no_args_is_help=True
-)
+commands = typer.Typer(help="Co-sign somebody's ledger, so that what it said stays said.", no_args_is_help=True)
 Home = Annotated[Path, typer.Option("--home", metavar="FOLDER", help="Where its key is, and what it has seen.")]
 HOME = Path(".remit-witness")
 
