@@ -11,7 +11,6 @@ from audit.ledger import Ledger
 from authz.grants import GrantStore
 from policy.values import GrantStatus, Principal
 
-NOW = datetime.now(UTC)
 ANA = Principal("ana", teams=("research.ml",))
 GRANTS = {
     "g-01": ("ana", None, -300),
@@ -29,9 +28,10 @@ GRANTS = {
 
 @pytest.fixture
 def store(database):
+    now = datetime.now(UTC)  # not when this was loaded: the tests before may have taken half an hour
     with psycopg.connect(database.url("owner")) as session:
         for name, (principal, team, hours) in GRANTS.items():
-            ends = NOW + timedelta(hours=hours)
+            ends = now + timedelta(hours=hours)
             starts = ends - timedelta(days=1)
             whose = {"principal": principal} if principal else {"team": team}
             scope = json.dumps(scope_of(**whose, starts=starts.isoformat(), ends=ends.isoformat()))
@@ -43,7 +43,7 @@ def store(database):
             session.execute(
                 "INSERT INTO grant_datasets VALUES (%s, 'events', %s, %s, %s)", (name, principal, team, ends)
             )
-    ledger = Ledger(database.engine(), gateway="gw-1", clock=lambda: NOW)
+    ledger = Ledger(database.engine(), gateway="gw-1", clock=lambda: now)
     yield GrantStore(database.engine(), ledger)
     ledger.close()
 
