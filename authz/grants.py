@@ -44,7 +44,6 @@ _CANDIDATES = text(
             WHERE dataset = :dataset AND team = own.team AND ends <= now() - interval '1 hour'
             ORDER BY ends DESC LIMIT 1
         ) AS ended
-        UNION ALL SELECT CAST(:named AS text)
     ) ORDER BY id
     """
 )
@@ -84,11 +83,14 @@ class GrantStore:
     def candidates(self, principal: Principal, dataset: str, named: str | None = None) -> list[Grant]:
         """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id.
 
-        Of those that have ended there is the last one for each of them, and the one that was `named`: each ended grant
-        is refused alike, and a read must not cost more for all that there ever were.
+        Of those that have ended there is the last one for each of them: each ended grant is refused alike, and a read
+        must not cost more for all that there ever were. Where one is `named` it alone is looked at, whosever it is.
         """
+        if named is not None:
+            grant = self.get(named)
+            return [grant] if grant else []
         teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
-        sought = {"principal": principal.name, "teams": teams, "dataset": dataset, "named": named}
+        sought = {"principal": principal.name, "teams": teams, "dataset": dataset}
         with self._engine.connect() as connection:
             return [_grant(row) for row in connection.execute(_CANDIDATES, sought)]
 
