@@ -121,9 +121,8 @@ class Containment:
         checks = self._holds.all(alert.id)
         if still := self._open(checks, under.bundle, pauses, at):
             return StillOpen(still)
-        accesses = [each.held.access for each in checks if not each.held.is_outsider]
-        accesses = accesses or list(self._accesses(alert, under.bundle))
         kept = [each.held for each in checks if not each.held.is_outsider]
+        accesses = [each.access for each in kept] or list(self._accesses(alert, under.bundle))
         helds = _with_kept(kept, self._holds.made(accesses, under.bundle, pauses, at, None))
 
         def work(connection: Connection) -> Sequence[Entry]:

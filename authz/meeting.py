@@ -15,6 +15,7 @@ from .rosters import LARGEST, Batch, Roster
 
 AHEAD = 16
 """Batches whose people are recorded ahead, at least, where it is known who they are."""
+OTHER_ROWS = "the store gave other rows of the same files than before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Recalling:
         """As `Meeting` says."""
         batch = self._roster.batches[self._next] if self._next < len(self._roster.batches) else None
         if batch is None or batch.rows != rows:
-            raise StoreFailed("the store gave other rows of the same files than before")
+            raise StoreFailed(OTHER_ROWS)
         self._next += 1
         there = self._there(batch)
         new = there & ~self._is_met
@@ -120,7 +121,7 @@ class Recalling:
     def last(self) -> None:
         """As `Meeting` says."""
         if self._next < len(self._roster.batches):
-            raise StoreFailed("the store gave other rows of the same files than before")
+            raise StoreFailed(OTHER_ROWS)
 
     def _there(self, batch: Batch) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         return np.unpackbits(np.frombuffer(batch.people, np.uint8), count=len(self._is_met)).astype(bool)
