@@ -1,5 +1,6 @@
 """Opens what a permit permits and gives the rows out, treated, batch by batch; memory stays flat."""
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ class RowStream:
         statement: Statement,
         pseudonyms: dict[str, Pseudonyms],
         batch_rows: int,
+        limit: int | None,
         meeting: Meeting,
     ) -> None:
         self.schema = pa.schema([column.field for column in statement.given])
@@ -51,13 +53,15 @@ class RowStream:
         self._subject = statement.subject
         self._pseudonyms = pseudonyms
         self._batch_rows = batch_rows
+        self._left = sys.maxsize if limit is None else limit
 
     def read_next(self) -> pa.RecordBatch | None:
-        """The next rows, `batch_rows` of them or all that are left; None at the end, and only there.
+        """The next rows, `batch_rows` of them or all that are left below the limit; None at the end, and only there.
 
         Raises `StoreFailed` where the store breaks or its files change, `ReadStopped` after `close`.
         """
-        batches = self._rows.read(self._batch_rows)
+        batches = self._rows.read(min(self._batch_rows, self._left))
+        self._left -= sum(batch.num_rows for batch in batches)
         # Also at the end: rows of a file that was replaced may be among those that were given out last.
         if not all(file.is_unchanged() for file in self._files):
             self.close()
@@ -112,7 +116,7 @@ class Reader:
             if column.treatment is Treatment.PSEUDONYM
         }
         meeting = Looking(partial(_learn, door, which, plan.limit, statement)) if roster is None else Recalling(roster)
-        return RowStream(rows, door.files, statement, pseudonyms, batch_rows, meeting)
+        return RowStream(rows, door.files, statement, pseudonyms, batch_rows, plan.limit, meeting)
 
     def count(self, plan: Allow, _recorded: Recorded) -> tuple[int, int]:
         """How many rows a plan without a grant would give, and of how many subjects. Raises `StoreFailed`.

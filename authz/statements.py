@@ -19,6 +19,10 @@ REMEMBERED = 512
 LONGEST = 8_192
 """Characters of a statement that is kept: a filter may be as long as the body of a request."""
 
+COUNTED_BY_STORE = 65_536
+"""The largest limit that the store is told. DuckDB counts rows in one thread, and a budget is a limit too; whoever
+reads the rows stops at the larger ones."""
+
 Key = tuple[Filters, bool, str, StoreColumn, tuple[tuple[object, ...], ...]]
 
 
@@ -38,7 +42,9 @@ class Statements:
         if statement is None:
             statement = select(plan, filters, columns, is_known=is_known)
             self._remember(key, statement)
-        return statement if plan.limit is None else replace(statement, sql=f"{statement.sql} LIMIT {plan.limit:d}")
+        if plan.limit is None or plan.limit > COUNTED_BY_STORE:
+            return statement
+        return replace(statement, sql=f"{statement.sql} LIMIT {plan.limit:d}")
 
     def _recalled(self, key: Key) -> Statement | None:
         with self._lock:

@@ -60,14 +60,14 @@ class Rows:
         self._rest: pa.RecordBatch | None = None
 
     def read(self, rows: int) -> list[pa.RecordBatch]:
-        """The next rows, exactly this many (from 1) in one batch or more; fewer at the end, none after it.
+        """The next rows, exactly this many in one batch or more; fewer at the end, none after it.
 
         Where DuckDB cuts depends on rows that the filter left out, and must not show. Raises `StoreFailed`, or
         `ReadStopped` once `stop` was called.
         """
         batches: list[pa.RecordBatch] = []
         with self._reading:
-            if self._reader is None:
+            if self._reader is None and rows > 0:
                 self._start(rows)
             while rows > 0 and (batch := self._rest or self._pull()) is not None:
                 self._rest = batch.slice(rows) if batch.num_rows > rows else None

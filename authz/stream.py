@@ -20,7 +20,7 @@ from .permit import Permit
 LONGEST = 3600.0
 """Seconds after which every stream ends."""
 
-CHUNK = 262_144
+CHUNK = 1_048_576
 """Rows that are charged ahead to a budget, at most, before they leave; a crash keeps so many too many."""
 
 

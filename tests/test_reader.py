@@ -15,6 +15,8 @@ from authz.errors import ReadStopped, StoreFailed
 from authz.files import pin
 from authz.looks import look
 from authz.permit import Permit
+from authz.reader import BATCH_ROWS
+from authz.statements import COUNTED_BY_STORE
 from authz.stores import Door
 from policy.values import ColumnType, Treatment
 
@@ -72,6 +74,15 @@ def test_rows_are_those_that_the_scope_and_the_ask_both_keep_up_to_the_limit(she
     assert shelf.read(["n"], **asked)["n"].to_pylist() == [10, 11, *range(13, 20)]
     assert shelf.read(["n"], limit=3, **asked)["n"].to_pylist() == [10, 11, 13]
     assert shelf.read(["n"], limit=0, **asked).num_rows == 0
+
+
+@pytest.mark.parametrize("limit", [1, COUNTED_BY_STORE, COUNTED_BY_STORE + 1, MANY + 1, 2 * MANY - 1, 2 * MANY])
+def test_a_limit_gives_the_first_rows_however_large_it_is(long: Shelf, limit: int) -> None:
+    read = long.open(["n"], limit=limit)
+    batches = list(iter(read.read_next, None))
+    assert [batch.num_rows for batch in batches[:-1]] == [BATCH_ROWS] * (len(batches) - 1)
+    assert pa.Table.from_batches(batches)["n"].to_pylist() == list(range(limit))
+    assert read.read_next() is None
 
 
 def test_an_or_in_the_ask_does_not_widen_the_scope(shelf: Shelf) -> None:
