@@ -21,8 +21,8 @@ from .tables import AUDIT_HEAD
 from .trail import after
 
 _POLL = 0.5
-_REST = 0.02
-"""Seconds between two looks at a busy ledger: what is written meanwhile is read together."""
+_REST = 0.05
+"""Seconds from hearing of an entry to the look: what is written meanwhile is read together, and answered first."""
 _BATCH = 500
 
 _PLACE = select(ALERT_CURSOR.c.seq, select(AUDIT_HEAD.c.size).scalar_subquery())
@@ -46,7 +46,9 @@ class Follower:
     """`with Follower(…):` follows the ledger until it ends; `deliver` gets each raised alert and must not block."""
 
     def __init__(self, engine: Engine, alerts: Alerts, deliver: Callable[[Alert], None]) -> None:
-        self._engine, self._alerts, self._deliver = engine, alerts, deliver
+        # Each look is one statement, which needs no BEGIN and COMMIT.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._alerts, self._deliver = alerts, deliver
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="follower", daemon=True)
         self._lag: int | None = None
@@ -78,14 +80,14 @@ class Follower:
 
     def _follow(self, wait: Callable[[float], None]) -> None:
         while not self._stopping.is_set():
-            is_behind = self._look()
+            has_more = self._look()
             self._last_error = None
-            self._stopping.wait(_REST)
-            if not is_behind:
+            if not has_more:
                 wait(_POLL)
+                self._stopping.wait(_REST)
 
     def _look(self) -> bool:
-        """Take the next batch; whether there is more."""
+        """Take the next batch; whether there is more behind it."""
         with self._engine.connect() as connection:
             cursor, size = connection.execute(_PLACE).one()
         self._lag = size - cursor
@@ -95,10 +97,11 @@ class Follower:
         signals = [signal for line in lines if (signal := signal_of(line.seq, line.doc))]
         mended = [over for line in lines if (over := mended_of(line.seq, line.doc))]
         raised = self._alerts.take(signals, mended, after=cursor, upto=lines[-1].seq)
+        self._lag = size - lines[-1].seq
         for alert in raised:
             log.warning("alert_raised", alert=alert.id, severity=str(alert.severity), title=alert.title)
             self._deliver(alert)
-        return True
+        return len(lines) == _BATCH
 
 
 def _name_of(error: Exception) -> str:

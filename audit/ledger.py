@@ -39,6 +39,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, *, gateway: str, clock: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._asking = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._gateway = gateway
         self._clock = clock
         self._own: Connection | None = None
@@ -83,7 +84,7 @@ class Ledger:
 
     def head(self) -> Head:
         """The ledger's end as of now. Raises `NotRecorded` where the database does not answer."""
-        with _translated(), self._engine.connect() as connection:
+        with _translated(), self._asking.connect() as connection:
             return read_head(_session(connection))
 
     def probe(self) -> None:
@@ -98,7 +99,7 @@ class Ledger:
 
     def is_open(self, read: str) -> bool:
         """Whether `read` was authorised and has no end yet. Raises `NotRecorded` where the database does not answer."""
-        with _translated(), self._engine.connect() as connection:
+        with _translated(), self._asking.connect() as connection:
             return left_open(_session(connection), read)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ class BundleStore:
     """The digest of the bundle that was activated last; empty before the first. Faults are SQLAlchemy's."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def in_force(self) -> str:
         """The digest that every gateway has to decide under."""

@@ -41,7 +41,8 @@ class PauseStore:
     """The pauses in force; setting and lifting one raises the control epoch with its entry."""
 
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
-        self._engine = engine
+        # What changes a pause goes through the ledger; all else is one statement, which needs no BEGIN and COMMIT.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
 
     def in_force(self) -> tuple[PauseInForce, ...]:
