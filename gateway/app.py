@@ -90,22 +90,22 @@ async def only_known_parameters(request: Request) -> None:
 
 
 def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
-    """Only here does a fault become an answer."""
+    """Only here does a fault become an answer: at once, without a change of threads, unless it has to be recorded."""
 
     @app.exception_handler(Failed)
-    def failed(_: Request, fault: Failed) -> JSONResponse:
+    async def failed(_: Request, fault: Failed) -> JSONResponse:
         return answer(fault)
 
     @app.exception_handler(AuditError)
     @app.exception_handler(SQLAlchemyError)
-    def unrecorded(_: Request, fault: Exception) -> JSONResponse:
+    async def unrecorded(_: Request, fault: Exception) -> JSONResponse:
         # The first line of what the database said: which fault, never what was to be written.
         log.error("not_recorded", fault=type(fault).__name__, reason=str(fault).partition("\n")[0][:300])
         parts.metrics.not_recorded.inc()
         return answer(not_recorded(str(fault)) if isinstance(fault, ClockBehind) else not_recorded())
 
     @app.exception_handler(AuthzError)
-    def store_failed(_: Request, fault: AuthzError) -> JSONResponse:
+    async def store_failed(_: Request, fault: AuthzError) -> JSONResponse:
         return answer(Failed("store_failed", str(fault), "try again; if it goes on, tell the dataset's owner"))
 
     @app.exception_handler(RequestValidationError)
@@ -128,7 +128,7 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
         return answer(failed, allow)
 
     @app.exception_handler(Exception)
-    def fault(_: Request, fault: Exception) -> JSONResponse:
+    async def fault(_: Request, fault: Exception) -> JSONResponse:
         log.error("fault", fault=type(fault).__name__, exc_info=fault)
         help = "tell whoever runs this gateway"
         return answer(Failed("fault", "something broke; nothing was read", help, status=500))
