@@ -12,7 +12,7 @@ from remit.client import Client
 from remit.errors import Misuse, Refused
 from remit.requests import Request
 
-from . import asking, options, terminal
+from . import asking, completion, options, terminal
 from .policy import bytes_of
 from .requested import line_of, show_request
 from .used import next_scope, show_next, show_used
@@ -81,8 +81,14 @@ def approve(
     ] = None,
     max_subjects: Annotated[int | None, typer.Option(min=1, help="At most so many people.")] = None,
     ends: Annotated[str | None, typer.Option(help="An earlier end, like 2026-12-01T00:00:00Z.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The dataset that --columns and --rows narrow.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Only these columns stay, with commas between.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="The dataset that --columns and --rows narrow.", autocompletion=completion.datasets),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Only these columns stay, with commas between.", autocompletion=completion.columns),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="One more filter: x < 500.")] = None,
     yes: Yes = False,
     as_json: options.Json = False,
