@@ -196,16 +196,17 @@ def test_owners_walk_through_grants_and_revoke_what_nobody_uses(service: Service
 def test_a_renewal_says_how_much_was_used_and_asks_for_that(run: Run, service: Service, tmp_path: Path) -> None:
     grant = approved(service, "otto", who="kim", max_rows=100, max_subjects=50, rows="x < 900")["grant"]
     assert run("kim", "requests", "renew", grant, "--yes")[0] == 2
-    assert (
-        run("kim", "read", "long", "--grant", grant, "--columns", "x", "--limit", "4", "--out", f"{tmp_path}/x.csv")[0]
-        == 0
-    )
+    read = ("read", "long", "--grant", grant, "--columns", "x", "--limit", "4", "--out", f"{tmp_path}/x.csv")
+    code, _, notes = run("kim", *read)
+    assert code == 0
+    assert "at most 50 more people may come in it" in notes
     code, out, _ = run("kim", "requests", "renew", grant, "--yes")
     assert code == 0
     assert "1 of 2 columns, 4 % of the rows" in out
     assert "max_rows  8" in out
     assert "long      x; x < 900" in out
-    assert "max_subjects 50" in out
+    (last,) = [each for each in service.call("GET", "/v1/grants", "kim").json()["items"] if each["id"] == grant]
+    assert f"max_subjects {2 * last['subjects_used']}" in out
     id = out.split("asked for ")[1].split(":")[0]
     code, out, _ = run("otto", "requests", "show", id)
     assert f"{grant}, which this renews" in out
