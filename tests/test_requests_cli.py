@@ -154,15 +154,40 @@ def test_without_a_file_it_asks_on_the_terminal_for_all_that_a_scope_says(servic
 
 
 def test_an_answer_that_cannot_be_meant_is_asked_for_again_and_loses_no_other(service: Service) -> None:
-    of_long = ("lonk", "", "long", "who, z", "", "x", "x <", "z < 5", "x < 5", "long", "")
+    of_long = ("lonk", "", "long", "who, z", "", "x", "x <", "z < 5", "x < 'a'", "x < 5", "long", "")
     times = ("soon", "2026-12-01T00:00:00", "", "-1", "9" * 16, "")
     answers = (*of_long, "", *times, "1,x", "", "0", "", ".", "because", SENTENCE, "", "")
     shown = typed(service, "kim", "requests", "create", answers=answers)
-    for reason in ("did you mean `long`?", "no column `z`", "not understood", "no time", "too far", "at least 40"):
+    for reason in (
+        "did you mean `long`?",
+        "no column `z`",
+        "not understood",
+        "no time",
+        "with a number",
+        "too far",
+        "at least 40",
+    ):
         assert reason in shown
     scope = of_kim(service, shown)["scope"]
     assert scope["datasets"] == {"long": {"columns": ["x"], "rows": "x < 5"}}
     assert scope["purpose"] == "train_ai_system"
+
+
+def test_what_was_answered_and_not_taken_in_is_given_back_as_a_file_to_mend(
+    run: Run, service: Service, tmp_path: Path
+) -> None:
+    answers = ("long", "x", "x < 5", "", "train_ai", "", "", "5", "", f'{SENTENCE} "ä"', "run-1", "")
+    shown = typed(service, "kim", "requests", "create", answers=answers, status=1)
+    _, _, rest = shown.partition("`remit requests create FILE`:\n")
+    answered, _, refused = rest.partition("bad_request: ")
+    assert "unknown purpose `train_ai`" in refused
+    file = tmp_path / "mended.toml"
+    file.write_text(answered.replace('"train_ai"', '"train_ai_system"'))
+    code, out, notes = run("kim", "requests", "create", str(file))
+    assert code == 0, notes
+    scope = of_kim(service, out)["scope"]
+    assert scope["datasets"] == {"long": {"columns": ["x"], "rows": "x < 5"}}
+    assert (scope["justification"], scope["max_rows"]) == (f'{SENTENCE} "ä"', 5)
 
 
 def test_whoever_breaks_the_glass_on_a_terminal_is_asked_for_no_times(service: Service) -> None:

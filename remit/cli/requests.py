@@ -9,7 +9,7 @@ import typer
 from pydantic import TypeAdapter
 
 from remit.client import Client
-from remit.errors import Misuse, Refused
+from remit.errors import Misuse, Refused, RemitError
 from remit.requests import Request
 
 from . import asking, completion, options, terminal
@@ -44,7 +44,13 @@ def create(
             scope = asking.scope_of_answers(gateway, at_once=break_glass)
         if break_glass:
             scope |= {"break_glass": True}
-        _say("asked for", gateway.requests.create(scope), as_json=as_json)
+        try:
+            made = gateway.requests.create(scope)
+        except RemitError:
+            if file is None:
+                asking.note_answers(scope)
+            raise
+        _say("asked for", made, as_json=as_json)
 
 
 @commands.command("list")
