@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
         # What is loaded stays: to look through all of it for garbage stops every thread for a fifth of a second.
         gc.freeze()
         try:
-            listener.listen(512)
+            _open(listener, settings.listen)
             host, port = listener.getsockname()[:2]
             log.info("serving", address=f"{host}:{port}")
             _Server(config, parts).run(sockets=[listener])
@@ -148,6 +148,18 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         listener.bind(address)
     except OSError as fault:
         listener.close()
-        said = (fault.strerror or "it cannot be used").lower()
-        raise BadSetting(f"`REMIT_LISTEN` {address[0]}:{address[1]}: {said}; name another address") from fault
+        raise _taken(address, fault) from fault
     return listener
+
+
+def _open(listener: socket.socket, address: tuple[str, int]) -> None:
+    try:
+        listener.listen(512)
+    except OSError as fault:
+        # another gateway that was starting too had bound this address as well, and was quicker
+        raise _taken(address, fault) from fault
+
+
+def _taken(address: tuple[str, int], fault: OSError) -> BadSetting:
+    said = (fault.strerror or "it cannot be used").lower()
+    return BadSetting(f"`REMIT_LISTEN` {address[0]}:{address[1]}: {said}; name another address")

@@ -9,11 +9,11 @@ from .values import Grant, GrantStatus, Scope
 UNUSED = timedelta(days=30)
 """A grant that nobody read under for so long is proposed for removal."""
 AMPLE = 2
-"""How many times the rows that were used are proposed."""
+"""How many times the rows and the people that were used are proposed."""
 
 
 def proposed(grant: Grant, used: Mapping[str, frozenset[str]], at: datetime) -> Scope | None:
-    """The scope of `grant` with the columns and about the rows that were used, for as long again; None where none were.
+    """The scope of `grant` with about what was used of it, for as long again; None where nothing was.
 
     `used` are the columns of each dataset that were read or filtered by. It starts where the grant ends, at once where
     that is used up or revoked.
@@ -28,8 +28,9 @@ def proposed(grant: Grant, used: Mapping[str, frozenset[str]], at: datetime) -> 
         return None
     is_over = grant.status is GrantStatus.REVOKED or _is_used_up(grant)
     starts = at if is_over else max(scope.ends, at)
-    most = None if scope.max_rows is None else min(scope.max_rows, _rounded_up(AMPLE * max(grant.rows_used, 1)))
-    return replace(scope, datasets=datasets, max_rows=most, starts=starts, ends=starts + (scope.ends - scope.starts))
+    ends = starts + (scope.ends - scope.starts)
+    rows, people = _ample(scope.max_rows, grant.rows_used), _ample(scope.max_subjects, grant.subjects_used)
+    return replace(scope, datasets=datasets, max_rows=rows, max_subjects=people, starts=starts, ends=ends)
 
 
 def unused_for(grant: Grant, last_read: datetime | None, at: datetime) -> timedelta:
@@ -42,6 +43,10 @@ def _is_used_up(grant: Grant) -> bool:
     """Whether every further read of it is beyond its budget."""
     most = grant.scope.max_rows
     return grant.has_met_more or (most is not None and grant.rows_used >= most)
+
+
+def _ample(most: int | None, used: int) -> int | None:
+    return None if most is None else min(most, _rounded_up(AMPLE * max(used, 1)))
 
 
 def _rounded_up(number: int) -> int:

@@ -301,7 +301,7 @@ def _ask(
 def _segment(name: str) -> str:
     """`name` as one segment of a path, which it cannot leave."""
     if name in ("", ".", ".."):
-        raise Misuse(f"`{name}` is no name")
+        raise Misuse(f"`{name}` is no name; give one, or leave it out where it may be")
     return quote(name, safe="", errors="replace")
 
 

@@ -105,6 +105,8 @@ class Connection:
             raise _not_remit(response) from error
 
     def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
+        if not self.close.alive:
+            raise Misuse("this client was closed; connect again")
         for wait in WAITS:
             try:
                 return self._http.send(request, stream=stream)
@@ -171,11 +173,11 @@ class ArrowBody:
         """The next bytes; empty only where the HTTP body has ended as it should."""
         try:
             return memoryview(next((chunk for chunk in self._chunks if chunk), b""))
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            if not (self.close.alive and self._connection.close.alive):
+                raise BrokenStream("the reader was closed before the rows had ended; read again") from error
             reason = str(error) or type(error).__name__
             raise BrokenStream(f"the connection broke before the rows had ended ({reason}); read again") from error
-        except httpx2.StreamError as error:
-            raise BrokenStream("the reader was closed before the rows had ended; read again") from error
 
 
 def canonical(url: str) -> str:

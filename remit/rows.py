@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Receipt:
     """What the gateway said before the rows: the read's id, its grant, its entry in the ledger.
 
-    `rows` is the filter that was applied, `limit` the number of rows at which a limit or the budget cuts.
+    `rows` is the filter that was applied, `limit` the number of rows at which a limit or the budget cuts,
+    `limit_subjects` how many people more than the grant has met may come; before the first row of one more it is cut.
     """
 
     read: str | None
@@ -29,6 +30,7 @@ class Receipt:
     entry: int | None
     rows: str | None
     limit: str | None
+    limit_subjects: str | None = None
 
 
 class RowReader(ipc.RecordBatchStreamReader):  # type: ignore[misc]
@@ -148,4 +150,5 @@ def _receipt_of(body: ArrowBody) -> Receipt:
         entry=int(entry) if entry.isascii() and entry.isdigit() else None,
         rows=unquote(said.get("remit-rows", "")) or None,
         limit=said.get("remit-limit"),
+        limit_subjects=said.get("remit-limit-subjects"),
     )

@@ -53,6 +53,21 @@ def test_rows_come_as_a_reader_of_record_batches(wire: Wire, client: remit.Clien
     assert reader.receipt == remit.Receipt("r-1", "g-1", 7, "x < '5%ä'", "9")
 
 
+def test_whoever_closes_a_reader_or_its_client_is_told_so_and_not_of_a_broken_connection(wire: Wire) -> None:
+    big = pa.record_batch({"x": pa.array(range(1_000_000), pa.int64())})
+    wire.answers("POST", "/v1/reads", rows(arrow_stream(big, big, big)))
+    client = remit.connect(wire.url, token="a.b.c", timeout=10)
+    left, closed = client.read("p"), client.read("p")
+    with closed:
+        assert closed.read_next_batch().num_rows == 1_000_000
+    client.close()
+    for reader in (left, closed):
+        with pytest.raises(remit.BrokenStream, match="the reader was closed"):
+            reader.read_all()
+    with pytest.raises(remit.Misuse, match="connect again"):
+        client.whoami()
+
+
 def test_a_read_says_only_what_it_was_given_and_who_asks(wire: Wire, client: remit.Client) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM))
     client.read("pointer_events").read_all()

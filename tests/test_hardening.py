@@ -24,6 +24,8 @@ from test_streams import end_of, streaming
 
 from audit.ledger import Ledger
 from gateway.logs import where_it_broke
+from gateway.server import _listen, _open
+from gateway.settings import BadSetting
 
 
 def deepest_filter() -> str:
@@ -322,6 +324,15 @@ def test_what_stops_a_start_is_said_with_its_setting(own_service: Service, name:
     assert done.returncode == 2
     assert name in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_another_gateway_takes_while_this_one_starts_is_said_with_its_setting() -> None:
+    with _listen(("127.0.0.1", 0)) as first:
+        host, port = first.getsockname()
+        with _listen((host, port)) as second:
+            first.listen()
+            with pytest.raises(BadSetting, match=f"`REMIT_LISTEN` {host}:{port}: address already in use; name another"):
+                _open(second, (host, port))
 
 
 def test_a_misspelt_parameter_never_shows_the_whole_trail(service: Service) -> None:

@@ -36,10 +36,13 @@ class Ring(KeyringBackend):
         super().__init__()
         self.kept: dict[tuple[str, str], str] = {}
         self.is_locked = False
+        self.breaks: Exception | None = None
 
     def _open(self) -> dict[tuple[str, str], str]:
         if self.is_locked:
             raise KeyringLocked("locked, with the-access-token in it")
+        if self.breaks is not None:
+            raise self.breaks
         return self.kept
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -169,10 +172,26 @@ def test_a_keyring_that_is_emptied_means_nobody_is_logged_in(keeping: Keeping, r
 def test_a_keyring_that_is_locked_is_said_with_what_to_do(keeping: Keeping, ring: Ring) -> None:
     keeping.put(LOGIN)
     ring.is_locked = True
-    for ask in (lambda: keeping.get(GATEWAY), lambda: keeping.put(LOGIN), lambda: keeping.forget(GATEWAY)):
+    for ask in (lambda: keeping.get(GATEWAY), lambda: keeping.forget(GATEWAY)):
         with pytest.raises(LoginFailed, match="unlock it") as raised:
             ask()
         assert "the-access-token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("breaks", [None, EOFError("the-access-token"), ConnectionResetError(), TypeError()])
+def test_a_login_that_the_keyring_does_not_take_is_kept_in_a_private_file(
+    keeping: Keeping, tmp_path: Path, ring: Ring, breaks: Exception | None
+) -> None:
+    keeping.put(LOGIN)
+    ring.breaks, ring.is_locked = breaks, breaks is None
+    with pytest.raises(LoginFailed, match="cannot be used") as raised:
+        keeping.get(GATEWAY)
+    assert "the-access-token" not in str(raised.value)
+    assert keeping.put(LOGIN) == "file"
+    assert file_of(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert keeping.get(GATEWAY) == LOGIN
+    keeping.forget(GATEWAY)
+    assert keeping.get(GATEWAY) is None
 
 
 def test_a_keyring_that_keeps_things_in_the_clear_is_not_used(keeping: Keeping, ring: Ring) -> None:

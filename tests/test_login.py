@@ -322,6 +322,7 @@ def test_where_an_issuer_gives_other_tokens_the_login_holds_and_the_refusal_says
         ana = Person("ana", tmp_path / "ana", gateway.url)
         public = ana.run("login")
         assert "invalid_client" in public.notes  # the mock knows no public clients, and takes any secret
+        assert "with REMIT_CLIENT_SECRET where it has no public ones" in public.notes
         ended = ana.run("login", REMIT_CLIENT_SECRET="the-client-secret")
         assert ended.status == 1
         assert "the-client-secret" not in ended.notes

@@ -115,6 +115,9 @@ def test_a_dataset_is_shown_with_what_you_get_of_each_column_and_why(service: Se
         (["datasets"], {}, 3, "`remit serve` starts a gateway here"),
         (["datasets"], {"REMIT_URL": "nonsense"}, 2, "write it like http://127.0.0.1:8470"),
         (["datasets"], {"REMIT_TOKEN": "a b"}, 2, "run `remit login`"),
+        (["datasets", ""], {}, 2, "or leave it out where it may be"),
+        (["read", "events", "--columns", "x,"], {}, 2, "write names with one comma between"),
+        (["completion", "tcsh"], {}, 2, "invalid value for `shell`: `tcsh` is not one of `bash`, `zsh`, `fish`"),
         (["login"], {}, 3, "REMIT_URL says where another one is"),
         (["serve"], {}, 2, "name the issuer"),
         (["serve"], {"REMIT_NONSENSE": "1"}, 2, "README lists every setting"),
@@ -150,6 +153,8 @@ def test_datasets_are_completed_from_the_gateway_and_silently_not_where_it_canno
     who = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("ana")}
     assert completed("remit read ev", **who) == ["events"]
     assert completed("remit datasets ", **who) == ["events", "long", "nobodys"]
+    for command in ("audit search", "report exposure", "requests approve q-1"):
+        assert completed(f"remit {command} --dataset ev", **who) == ["events"]
     assert completed("remit read ev", REMIT_TOKEN="a.b.c") == []
     assert completed("remit read ev") == []
 
@@ -159,6 +164,7 @@ def test_columns_are_completed_one_after_the_other_with_those_of_the_dataset(ser
     assert completed("remit read events --columns w", **who) == ["who"]
     assert "who,x" in completed("remit read events --columns who,", **who)
     assert "who,who" not in completed("remit read events --columns who,", **who)
+    assert completed("remit requests approve q-1 --dataset events --columns w", **who) == ["who"]
     assert completed("remit read nothing --columns w", **who) == []
     assert completed("remit read --columns w", **who) == []
 

@@ -58,6 +58,17 @@ def test_a_renewal_never_proposes_more_rows_than_before() -> None:
     assert scope.max_rows == 1000
 
 
+def test_a_renewal_proposes_no_more_people_than_were_read_of_twice_over_and_never_more_than_before() -> None:
+    wide = replace(GRANT, scope=replace(SCOPE, max_subjects=1000))
+    for used, most in ((0, 2), (4, 8), (61, 130), (600, 1000)):
+        scope = proposed(replace(wide, subjects_used=used), USED, NOW)
+        assert scope is not None
+        assert scope.max_subjects == most
+    unlimited = proposed(replace(GRANT, scope=replace(SCOPE, max_subjects=None)), USED, NOW)
+    assert unlimited is not None
+    assert unlimited.max_subjects is None
+
+
 def test_a_grant_is_unused_only_since_it_could_be_read_under() -> None:
     assert unused_for(GRANT, None, NOW) == timedelta(days=10)
     assert unused_for(replace(GRANT, added_at=NOW - timedelta(days=1)), None, NOW) == timedelta(days=1)

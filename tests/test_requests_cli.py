@@ -154,15 +154,40 @@ def test_without_a_file_it_asks_on_the_terminal_for_all_that_a_scope_says(servic
 
 
 def test_an_answer_that_cannot_be_meant_is_asked_for_again_and_loses_no_other(service: Service) -> None:
-    of_long = ("lonk", "", "long", "who, z", "", "x", "x <", "z < 5", "x < 5", "long", "")
+    of_long = ("lonk", "", "long", "who, z", "", "x", "x <", "z < 5", "x < 'a'", "x < 5", "long", "")
     times = ("soon", "2026-12-01T00:00:00", "", "-1", "9" * 16, "")
     answers = (*of_long, "", *times, "1,x", "", "0", "", ".", "because", SENTENCE, "", "")
     shown = typed(service, "kim", "requests", "create", answers=answers)
-    for reason in ("did you mean `long`?", "no column `z`", "not understood", "no time", "too far", "at least 40"):
+    for reason in (
+        "did you mean `long`?",
+        "no column `z`",
+        "not understood",
+        "no time",
+        "with a number",
+        "too far",
+        "at least 40",
+    ):
         assert reason in shown
     scope = of_kim(service, shown)["scope"]
     assert scope["datasets"] == {"long": {"columns": ["x"], "rows": "x < 5"}}
     assert scope["purpose"] == "train_ai_system"
+
+
+def test_what_was_answered_and_not_taken_in_is_given_back_as_a_file_to_mend(
+    run: Run, service: Service, tmp_path: Path
+) -> None:
+    answers = ("long", "x", "x < 5", "", "train_ai", "", "", "5", "", f'{SENTENCE} "ä"', "run-1", "")
+    shown = typed(service, "kim", "requests", "create", answers=answers, status=1)
+    _, _, rest = shown.partition("`remit requests create FILE`:\n")
+    answered, _, refused = rest.partition("bad_request: ")
+    assert "unknown purpose `train_ai`" in refused
+    file = tmp_path / "mended.toml"
+    file.write_text(answered.replace('"train_ai"', '"train_ai_system"'))
+    code, out, notes = run("kim", "requests", "create", str(file))
+    assert code == 0, notes
+    scope = of_kim(service, out)["scope"]
+    assert scope["datasets"] == {"long": {"columns": ["x"], "rows": "x < 5"}}
+    assert (scope["justification"], scope["max_rows"]) == (f'{SENTENCE} "ä"', 5)
 
 
 def test_whoever_breaks_the_glass_on_a_terminal_is_asked_for_no_times(service: Service) -> None:
@@ -196,16 +221,17 @@ def test_owners_walk_through_grants_and_revoke_what_nobody_uses(service: Service
 def test_a_renewal_says_how_much_was_used_and_asks_for_that(run: Run, service: Service, tmp_path: Path) -> None:
     grant = approved(service, "otto", who="kim", max_rows=100, max_subjects=50, rows="x < 900")["grant"]
     assert run("kim", "requests", "renew", grant, "--yes")[0] == 2
-    assert (
-        run("kim", "read", "long", "--grant", grant, "--columns", "x", "--limit", "4", "--out", f"{tmp_path}/x.csv")[0]
-        == 0
-    )
+    read = ("read", "long", "--grant", grant, "--columns", "x", "--limit", "4", "--out", f"{tmp_path}/x.csv")
+    code, _, notes = run("kim", *read)
+    assert code == 0
+    assert "at most 50 more people may come in it" in notes
     code, out, _ = run("kim", "requests", "renew", grant, "--yes")
     assert code == 0
     assert "1 of 2 columns, 4 % of the rows" in out
     assert "max_rows  8" in out
     assert "long      x; x < 900" in out
-    assert "max_subjects 50" in out
+    (last,) = [each for each in service.call("GET", "/v1/grants", "kim").json()["items"] if each["id"] == grant]
+    assert f"max_subjects {2 * last['subjects_used']}" in out
     id = out.split("asked for ")[1].split(":")[0]
     code, out, _ = run("otto", "requests", "show", id)
     assert f"{grant}, which this renews" in out

@@ -1,5 +1,6 @@
 """A scope to ask for, out of a file or out of answers on a terminal."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from math import isfinite
@@ -24,6 +25,18 @@ def scope_of_file(data: bytes, name: str) -> dict[str, Any]:
     from policy.toml_lines import read_toml
 
     return {key: _plain(value) for key, value in read_toml(data, file=name).values.items()}
+
+
+def note_answers(scope: Mapping[str, Any]) -> None:
+    """What was answered, as a scope file: nobody types it again because the gateway did not take it."""
+    terminal.note("what you answered, to be mended in a file for `remit requests create FILE`:")
+    for key, value in scope.items():
+        if key not in ("datasets", "break_glass"):
+            terminal.note(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    for name, one in scope["datasets"].items():
+        terminal.note(f"[datasets.{json.dumps(name, ensure_ascii=False)}]")
+        for key, value in one.items():
+            terminal.note(f"{key} = {json.dumps(value, ensure_ascii=False)}")
 
 
 def scope_of_answers(gateway: Client, *, at_once: bool = False) -> dict[str, Any]:
@@ -82,14 +95,17 @@ def _wanted(dataset: Dataset) -> dict[str, Any]:
     def filter(text: str) -> str:
         # imported here as above
         from policy.errors import BadRows
-        from policy.rows import columns_of, parse
+        from policy.rows import columns_of, parse, typed
+        from policy.values import ColumnType
 
+        if not text:
+            return text
         try:
-            unknown = columns_of(parse(text)) - names if text else ()
+            if unknown := columns_of(parse(text)) - names:
+                raise Misuse(f"`{dataset.name}` has no column {', '.join(sorted(unknown))}")
+            typed(parse(text), {column.name: ColumnType(column.type) for column in dataset.columns})
         except BadRows as bad:
             raise Misuse(f"the filter was not understood: {bad}") from bad
-        if unknown:
-            raise Misuse(f"`{dataset.name}` has no column {', '.join(sorted(unknown))}")
         return text
 
     chosen = _answer("columns, with commas between", columns)

@@ -10,7 +10,7 @@ import typer
 
 from remit.answers import Line
 
-from . import options, proofs, terminal, verifying
+from . import completion, options, proofs, terminal, verifying
 
 commands = typer.Typer(help="Follow, search and verify the ledger.", no_args_is_help=True)
 commands.command()(verifying.verify)
@@ -47,7 +47,7 @@ def tail(
 def search(
     actor: Word = None,
     team: Word = None,
-    dataset: Word = None,
+    dataset: Annotated[str | None, typer.Option(autocompletion=completion.datasets)] = None,
     purpose: Word = None,
     code: Word = None,
     kind: Word = None,

@@ -110,7 +110,9 @@ def _say_login(made: Login, place: str, *, as_json: bool) -> None:
     else:
         terminal.say(f"logged in as {found.name} ({', '.join(found.teams) or 'no teams'})")
         terminal.note(
-            f"kept in the {place}; `remit logout` takes it away" if place == "keyring" else f"kept in a {place}"
+            "kept in the keyring; `remit logout` takes it away"
+            if place == "keyring"
+            else "kept in a file that only you can read: no keyring of this machine could be used"
         )
     _note_token()
 

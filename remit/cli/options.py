@@ -34,7 +34,12 @@ def gateway() -> Client:
 
 def names(columns: str | None) -> list[str] | None:
     """`x, y` → `["x", "y"]`; None stays None."""
-    return None if columns is None else [name.strip() for name in columns.split(",")]
+    if columns is None:
+        return None
+    found = [name.strip() for name in columns.split(",")]
+    if "" in found:
+        raise Misuse(f"`--columns {columns}` leaves a name out; write names with one comma between, like x,y")
+    return found
 
 
 def instant(text: str | None, option: str) -> datetime | None:

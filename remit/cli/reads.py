@@ -107,7 +107,8 @@ def _to_file(reader: RowReader, place: Path, format: Format, *, as_json: bool) -
     size = place.stat().st_size
     if as_json:
         said = {"file": str(place), "rows": rows, "bytes": size, "read": receipt.read, "grant": receipt.grant}
-        terminal.print_json(said | {"entry": receipt.entry, "filter": receipt.rows, "limit": receipt.limit})
+        said |= {"entry": receipt.entry, "filter": receipt.rows, "limit": receipt.limit}
+        terminal.print_json(said | {"limit_subjects": receipt.limit_subjects})
         return
     terminal.note(f"{rows:,} rows ({size:,} bytes) in `{place}`")
     _note_receipt(reader)
@@ -170,6 +171,9 @@ def _note_receipt(reader: RowReader) -> None:
     terminal.note(f"read {said.read} under grant {said.grant}, entry {said.entry} of the ledger")
     if said.rows:
         terminal.note(f"narrowed to {said.rows}")
+    if said.limit_subjects:
+        more = f"at most {said.limit_subjects} more people may come in it"
+        terminal.note(f"{more}; `remit grants show {said.grant}` says whether it was cut there")
 
 
 def _show_allowed(dataset: str, answer: Check) -> None:

@@ -9,10 +9,10 @@ import typer
 from pydantic import TypeAdapter
 
 from remit.client import Client
-from remit.errors import Misuse, Refused
+from remit.errors import Misuse, Refused, RemitError
 from remit.requests import Request
 
-from . import asking, options, terminal
+from . import asking, completion, options, terminal
 from .policy import bytes_of
 from .requested import line_of, show_request
 from .used import next_scope, show_next, show_used
@@ -44,7 +44,13 @@ def create(
             scope = asking.scope_of_answers(gateway, at_once=break_glass)
         if break_glass:
             scope |= {"break_glass": True}
-        _say("asked for", gateway.requests.create(scope), as_json=as_json)
+        try:
+            made = gateway.requests.create(scope)
+        except RemitError:
+            if file is None:
+                asking.note_answers(scope)
+            raise
+        _say("asked for", made, as_json=as_json)
 
 
 @commands.command("list")
@@ -81,8 +87,14 @@ def approve(
     ] = None,
     max_subjects: Annotated[int | None, typer.Option(min=1, help="At most so many people.")] = None,
     ends: Annotated[str | None, typer.Option(help="An earlier end, like 2026-12-01T00:00:00Z.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The dataset that --columns and --rows narrow.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Only these columns stay, with commas between.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="The dataset that --columns and --rows narrow.", autocompletion=completion.datasets),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Only these columns stay, with commas between.", autocompletion=completion.columns),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="One more filter: x < 500.")] = None,
     yes: Yes = False,
     as_json: options.Json = False,

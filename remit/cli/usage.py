@@ -10,6 +10,7 @@ from remit.answers import Problem
 def problem_of(error: TyperException) -> Problem:
     """Why the command line was not understood, and what to do next."""
     said, _, meant = re.sub(r" \(Possible options?: .*\)$", "", error.format_message()).partition(" Did you mean ")
+    said = said.replace(": Value error, ", ": ")  # whose check it was is nothing to whoever typed it
     detail = re.sub(r": (-\S+)$", r" `\1`", re.sub(r"'([^']*)'", r"`\1`", said.rstrip(".")))
     near = getattr(error, "possibilities", None) or re.findall(r"'([^']+)'", meant)
     context = getattr(error, "ctx", None)

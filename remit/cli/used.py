@@ -21,10 +21,8 @@ def said(grant: GrantDetail) -> str:
     declared = {(name, column) for name, one in grant.datasets.items() for column in one.columns}
     used = {(name, column) for name, one in grant.used.items() for column in one.columns}
     rows = sum(one.rows for one in grant.used.values())
-    if grant.max_rows is None:
-        share = f"{rows:,} rows"
-    else:
-        share = f"{100 * grant.rows_used / grant.max_rows:.0f} % of the rows"
+    most = grant.max_rows
+    share = f"{rows:,} rows" if most is None else f"{_percent(grant.rows_used, most)} % of the rows"
     return f"{len(declared & used)} of {len(declared)} columns, {share}"
 
 
@@ -96,6 +94,11 @@ def walk(gateway: Client, grants: Sequence[GrantDetail]) -> None:
         if answer == "r":
             why = typer.prompt("why", default=f"reviewed: unused for {grant.unused_days} days")
             terminal.say(f"revoked {gateway.revoke_grant(grant.id, why).id}")
+
+
+def _percent(used: int, most: int) -> str:
+    """Never 0 where some were used, never 100 where some are left."""
+    return "less than 1" if 0 < 100 * used < most else str(100 * used // most)
 
 
 def _of(used: int, most: int | None) -> str | None:

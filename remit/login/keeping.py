@@ -72,12 +72,9 @@ class Keeping:
     def put(self, login: Login) -> Place:
         """Keeps `login` in the place of an earlier one for its gateway; says where."""
         gateway = login.target.gateway
-        if keyrings.is_there():
-            keyrings.put(gateway, _LOGIN.dump_json(login).decode())
-            self._write(Note(gateway, "keyring"))
-            return "keyring"
-        self._write(Note(gateway, "file", login))
-        return "file"
+        place = self._in_keyring(gateway, _LOGIN.dump_json(login).decode())
+        self._write(Note(gateway, place, None if place == "keyring" else login))
+        return place
 
     def forget(self, gateway: str) -> None:
         """Takes the login at `gateway` away, wherever it is kept."""
@@ -86,6 +83,17 @@ class Keeping:
         if text is not None and _understood(_NOTE, text, f"`{path}`").kept_in == "keyring":
             keyrings.forget(gateway)
         path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _in_keyring(gateway: str, login: str) -> Place:
+        try:
+            if not keyrings.is_there():
+                return "file"
+            keyrings.put(gateway, login)
+        except LoginFailed:
+            # it is locked, or broke: the refresh token is fresh, and lost where nothing keeps it
+            return "file"
+        return "keyring"
 
     @contextmanager
     def locked(self, gateway: str) -> Iterator[None]:

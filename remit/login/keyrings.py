@@ -47,11 +47,9 @@ def forget(gateway: str) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    from keyring.errors import KeyringError
-
     try:
         yield
-    except (KeyringError, RuntimeError) as error:
+    except Exception as error:  # noqa: BLE001  # backends raise what they like, and it may quote what they were given
         raise LoginFailed(
             f"the keyring of this machine cannot be used ({type(error).__name__}); unlock it, or set "
             "PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring and run `remit login`: then a file keeps it"

@@ -27,6 +27,9 @@ from .values import Target, Tokens
 SECONDS = 10
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 BY_HAND = "set REMIT_TOKEN to an access token that it gave otherwise, or ask whoever runs it"
+UNKNOWN = "name a client that it knows with REMIT_CLIENT_ID, and with REMIT_CLIENT_SECRET where it has no public ones"
+NEXT = {"invalid_client": UNKNOWN, "unauthorized_client": UNKNOWN}
+"""What to do about an error code of a provider, where doing the same again cannot help."""
 UNSAID_LIFE = 300
 """Seconds that a token is taken to live where its provider does not say (RFC 6749 §5.1 lets it)."""
 
@@ -35,7 +38,9 @@ class ProviderRefused(LoginFailed):
     """The provider answered with an OAuth error (RFC 6749 §5.2); `error` is its code."""
 
     def __init__(self, issuer: str, error: str, said: str) -> None:
-        super().__init__(f"`{issuer}` refused: {error}{f' ({said})' if said else ''}; run `remit login` again")
+        super().__init__(
+            f"`{issuer}` refused: {error}{f' ({said})' if said else ''}; {NEXT.get(error, 'run `remit login` again')}"
+        )
         self.error = error
 
 
