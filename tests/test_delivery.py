@@ -536,7 +536,7 @@ def test_alerting_that_stands_still_is_told_though_the_follower_is_dead_and_coun
                 watchman.look()
             told = signed.next().json
             assert told["title"].startswith("SEV3 alerting stands still")
-            assert "1 entries were not looked at" in told["about"]["asked"]
+            assert "1 entry was not looked at" in told["about"]["asked"]
             with gateway.follower:
                 wait_until(lambda: gateway.follower.following.lag == 0)
             watchman.look()

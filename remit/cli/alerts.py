@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from policy.amounts import amount
 from remit.answers import Accepted, Alert, Step
 
 from . import options, terminal
@@ -108,7 +109,7 @@ def _show(alert: Alert, *, as_json: bool) -> None:
     if alert.hold is not None and alert.hold.checks:
         hold = alert.hold
         is_open = f"{hold.open_by_rules} by the rules, {hold.open_whole} whole"
-        named.append(("held", f"{hold.checks} accesses must stay refused; open now: {is_open}"))
+        named.append(("held", f"{amount(hold.checks, 'access', 'accesses')} must stay refused; open now: {is_open}"))
     terminal.fields(named, terminal.out())
     for number, times in enumerate(_times(alert.history)):
         lines = [(step.at, step.state, step.by, _did(step), step.entry) for step in times]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from policy.amounts import amount
 from policy.errors import MisreadAll
 from remit.answers import Accepted, Reloaded
 from remit.errors import Misuse
@@ -34,7 +35,9 @@ def check(
     if as_json:
         terminal.print_json({"problems": [], **counts})
     else:
-        terminal.say(f"{file}: understood, {counts['rules']} rules and {counts['conditions']} conditions")
+        terminal.say(
+            f"{file}: understood, {amount(counts['rules'], 'rule')} and {amount(counts['conditions'], 'condition')}"
+        )
 
 
 @commands.command()

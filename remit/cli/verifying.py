@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from policy.amounts import amount
 from remit.errors import Misuse
 
 from . import options, telling, terminal
@@ -86,7 +87,7 @@ def check_proof(
         terminal.print_json(facts | {"signed_by": list(map(str, trusted))})
         return
     terminal.say(f"proven: this is entry {proven.seq:,} of the ledger")
-    terminal.say(f"  `{proven.origin}`, signed at {proven.size:,} entries")
+    terminal.say(f"  `{proven.origin}`, signed at {amount(proven.size, 'entry')}")
     terminal.say(said)
 
 
@@ -156,7 +157,7 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
             {"size": verdict.size, "root": verdict.root.hex(), **intact, **signed, "problems": problems}
         )
         return
-    terminal.say(f"{verdict.size:,} entries, root {verdict.root.hex() or 'unknown'}")
+    terminal.say(f"{amount(verdict.size, 'entry')}, root {verdict.root.hex() or 'unknown'}")
     if since:
         terminal.say(
             f"  read are those after the checkpoint of `{since}`; the tree says that those before are the same"
