@@ -100,6 +100,15 @@ def test_a_mistyped_dataset_or_column_says_what_was_meant(service: Service) -> N
 
 def test_a_dataset_is_shown_with_what_you_get_of_each_column_and_why(service: Service) -> None:
     said = run("datasets", "events", REMIT_URL=service.url, REMIT_TOKEN=service.token("una")).stdout
+def test_values_stand_beneath_each_other_also_beside_a_long_name(service: Service) -> None:
+    who = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("ana")}
+    named = run("whoami", **who).stdout.splitlines()[1:]
+    assert "  attributes privacy_training = current, region = eu" in named
+    assert {line[:12].rstrip() + line[12] for line in named} == {
+        f"  {n} " for n in ("teams", "attributes", "issuer", "until", "by")
+    }
+
+
     for part in (
         "user.behavior.pointer",
         "hidden",
