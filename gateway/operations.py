@@ -146,7 +146,7 @@ def _readiness(parts: Parts) -> Readiness:
         ledger=threads and _takes_entries(parts),
         policies=parts.control.is_confirmed,
         issuer=parts.identity.is_reachable(),
-        checkpoints=signing.is_running and signing.refused is None,
+        checkpoints=signing.is_well,
     )
 
 
