@@ -12,8 +12,8 @@ from remit.errors import Refused
 from . import options, terminal
 
 key = typer.Typer(help="The keys that sign checkpoints.", no_args_is_help=True)
-PATIENCE_SECONDS = 5.0
-AGAIN_SECONDS = 0.25
+AGAIN_SECONDS = (0.5, 1.5, 3.0)
+"""What is waited before it is asked again, and again: few times, for each asking is an entry."""
 
 
 def checkpoint() -> None:
@@ -23,10 +23,11 @@ def checkpoint() -> None:
 
 
 def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]) -> None:
-    """Prints the proof that an entry is in the ledger, to hand out: `prove 17 > proof`, then `check-proof proof`."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    """Prints the proof that an entry is in the ledger.
+
+    It is there to be handed out: `prove 17 > proof`, then `check-proof proof`."""
     with options.gateway() as gateway:
-        while True:
+        for seconds in (*AGAIN_SECONDS, None):
             try:
                 sys.stdout.write(gateway.proof(seq))
                 return
@@ -34,7 +35,7 @@ def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]
                 # What was just written is under a checkpoint within a second.
                 if refused.code != "not_found" or time.monotonic() > until:
                     raise
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(seconds)
 
 
 @key.command("list")
