@@ -33,7 +33,9 @@ def list_all(as_json: options.Json = False) -> None:
 
 @commands.command()
 def show(alert: AlertId, as_json: options.Json = False) -> None:
-    """Shows one alert: declared, asked and given side by side, and the entries it rests on."""
+    """Shows one alert: declared, asked and given side by side.
+
+    Also the entries that it rests on, what happened to it, and what you can do."""
     with options.gateway() as gateway:
         _show(gateway.alert(alert), as_json=as_json)
 
@@ -59,14 +61,18 @@ def contain(
     target: Annotated[str, typer.Option(help="Which one; the alert's own where left out.")] = "",
     as_json: options.Json = False,
 ) -> None:
-    """Closes it: suspends or pauses what the alert is about, in every gateway, and keeps testing that it stays so."""
+    """Suspends or pauses what the alert is about, in every gateway.
+
+    That it stays closed is tested from then on."""
     with options.gateway() as gateway:
         _show(gateway.contain(alert, why, what=what, target=target), as_json=as_json)
 
 
 @commands.command()
 def resolve(alert: AlertId, why: Why, as_json: options.Json = False) -> None:
-    """Says that it is over; refused while what the alert is about would be open without what contains it."""
+    """Says that it is over; refused while anything of it is open.
+
+    What the alert is about has to stay closed without what contains it."""
     with options.gateway() as gateway:
         _show(gateway.resolve(alert, why), as_json=as_json)
 
@@ -78,7 +84,9 @@ def accept(
     why: Why,
     as_json: options.Json = False,
 ) -> None:
-    """Lets be open what the alert closed: two people have to accept just that, by its name."""
+    """Lets be open what the alert closed; two people have to.
+
+    They accept just that, by its name."""
     with options.gateway() as gateway:
         answer = gateway.accept_open(alert, digest, why)
     if as_json:

@@ -17,7 +17,9 @@ AGAIN_SECONDS = (0.5, 1.5, 3.0)
 
 
 def checkpoint() -> None:
-    """Prints the newest checkpoint: a C2SP signed note. Keep it where nobody else writes, for `verify --since`."""
+    """Prints the newest checkpoint: a C2SP signed note.
+
+    Keep it where nobody else writes, for `verify --since`."""
     with options.gateway() as gateway:
         sys.stdout.write(gateway.checkpoint())
 
@@ -33,14 +35,16 @@ def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]
                 return
             except Refused as refused:
                 # What was just written is under a checkpoint within a second.
-                if refused.code != "not_found" or time.monotonic() > until:
+                if refused.code != "not_found" or seconds is None:
                     raise
                 time.sleep(seconds)
 
 
 @key.command("list")
 def list_keys(as_json: options.Json = False) -> None:
-    """Prints the ledger's name and public keys, as the gateway tells them: compare them over another channel."""
+    """Prints the public keys of the ledger, as the gateway tells them.
+
+    Compare them over another channel before you trust them."""
     with options.gateway() as gateway:
         keys = gateway.ledger_keys()
     if as_json:
@@ -51,9 +55,10 @@ def list_keys(as_json: options.Json = False) -> None:
 
 @key.command()
 def rotate(as_json: options.Json = False) -> None:
-    """Makes a new key on the gateway's machine; the one before it signs along until the next rotation.
+    """Makes a new key, on the gateway's machine.
 
-    A running gateway takes it up within a second and says so in the ledger."""
+    The one before it signs along until the next rotation. A running gateway takes the new one up within a second and
+    says so in the ledger."""
     from audit import ledger_keys
     from gateway.settings import ledger_key
 

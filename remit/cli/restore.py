@@ -39,7 +39,9 @@ def restore_check(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Says whether a restored database is what its witnesses saw, or how much of it is lost; then it exits with 1."""
+    """Says whether a restored database is all that was seen.
+
+    By its witnesses, or by a checkpoint that was kept. Exits with 1 where some of it is lost, and says how much."""
     from audit.restored import Outcome, compare, origin_of
 
     trusted = keys_of(keys)

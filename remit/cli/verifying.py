@@ -41,10 +41,10 @@ def verify(
     ] = True,
     as_json: options.Json = False,
 ) -> None:
-    """Recomputes the ledger from its raw rows: entries, tree, checkpoints and signatures.
+    """Recomputes the whole ledger from its raw rows.
 
-    It does so here and never asks the gateway; where something does not hold, it exits with 1, and on-call is told by
-    the gateway of REMIT_URL, where that is set."""
+    That is entries, tree, checkpoints and signatures. It does so here and never asks the gateway; where something does
+    not hold, it exits with 1, and on-call is told by the gateway of REMIT_URL, where that is set."""
     from audit.errors import BadNote, NotProven
     from audit.verify import verify as verify_ledger
 
@@ -69,7 +69,9 @@ def check_proof(
     entry: Annotated[Path | None, typer.Option(metavar="FILE", help="The entry's canonical text, to compare.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Checks a proof that you were handed, with the keys that you trust: no database, no gateway."""
+    """Checks a proof that you were handed, with a trusted key.
+
+    It needs no database and no gateway."""
     from audit.errors import BadNote, NotProven
     from audit.handed import check_proof as check
 
