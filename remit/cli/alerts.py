@@ -65,7 +65,10 @@ def contain(
 
     That it stays closed is tested from then on."""
     with options.gateway() as gateway:
-        _show(gateway.contain(alert, why, what=what, target=target), as_json=as_json)
+        contained = gateway.contain(alert, why, what=what, target=target)
+    _show(contained, as_json=as_json)
+    if contained.code == "store_exposed":
+        terminal.note("the files are as open as before: only taking their permissions away closes them")
 
 
 @commands.command()
