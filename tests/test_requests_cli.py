@@ -203,8 +203,8 @@ def test_a_renewal_says_how_much_was_used_and_asks_for_that(run: Run, service: S
     code, out, _ = run("kim", "requests", "renew", grant, "--yes")
     assert code == 0
     assert "1 of 2 columns, 4 % of the rows" in out
-    assert "max_rows  8" in out
-    assert "long      x; x < 900" in out
+    assert "max_rows     8" in out
+    assert "long         x; x < 900" in out
     assert "max_subjects 50" in out
     id = out.split("asked for ")[1].split(":")[0]
     code, out, _ = run("otto", "requests", "show", id)
