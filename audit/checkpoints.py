@@ -9,6 +9,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from policy.amounts import amount
+
 from .errors import AuditError, KeyUnfit
 from .head import Session
 from .merkle import leaf_hash
@@ -115,10 +117,14 @@ def _check_past(session: Session, tree: StoredTree, last: Signed | None, seen: C
         return
     if seen.origin != stored.origin or seen.size > stored.size:
         raise LedgerChanged(
-            stored.size + 1, f"the ledger is older than a checkpoint of {seen.size} entries it had signed"
+            stored.size + 1,
+            f"the ledger is older than a checkpoint of {amount(seen.size, 'entry')} it had signed",
         )
     if tree.work(session, lambda node: root_of(seen.size, node)) != seen.root:
-        raise LedgerChanged(1, f"the ledger did not grow out of a checkpoint of {seen.size} entries that it had signed")
+        raise LedgerChanged(
+            1,
+            f"the ledger did not grow out of a checkpoint of {amount(seen.size, 'entry')} that it had signed",
+        )
 
 
 def _grown(session: Session, edge: Edge, size: int) -> Edge:

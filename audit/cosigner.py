@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import httpx2
 
+from policy.amounts import amount
+
 from .errors import BadNote, NotCosigned, NotProven, OtherHistory
 from .notes import COSIGNED, Checkpoint, Note, Signature, Verifier, decimal
 from .submissions import SIZE_TYPE, Submission, address
@@ -49,7 +51,7 @@ class Cosigner:
         for _ in range(ATTEMPTS):
             if self._known > size:
                 known, self._known = self._known, 0
-                raise OtherHistory(f"it has co-signed {known} entries, and here is a checkpoint of {size}")
+                raise OtherHistory(f"it has co-signed {amount(known, 'entry')}, and here is a checkpoint of {size}")
             asked = Submission(self._known, tuple(prove(self._known, size)), note)
             status, kind, text = self._ask("POST", "/add-checkpoint", bytes(asked))
             if status == httpx2.codes.OK:

@@ -11,6 +11,8 @@ from itertools import groupby
 
 from sqlalchemy import Connection, Engine, select, update
 
+from policy.amounts import amount
+
 from .alert_tables import ALERT_CURSOR, ALERTING, ALERTS
 from .escalation import Escalation
 from .letters import Event, Letters
@@ -93,7 +95,7 @@ def _letter(owner: str, dataset: str, alerts: Sequence[_Told], day: date, thread
         for told in alerts[:MOST]
     ]
     if len(alerts) > MOST:
-        lines.append(f"and {len(alerts) - MOST} more alerts")
+        lines.append(f"and {amount(len(alerts) - MOST, 'more alert')}")
     lines.append("see: `remit alerts list`; nothing of it calls for anybody at once")
     return {
         "title": f"SEV4 digest of {day}: excesses on {shown(dataset or 'remit')}: {count}, by {people}",

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from policy.amounts import amount
+
 from .head import Session
 from .merkle import Frontier
 from .notes import COSIGNED, Checkpoint, Verifier
@@ -94,7 +96,8 @@ class Joined:
         self.vouching = Vouching(self.tree.origin, trusted, witnesses, set(self.start.active))
         since = self.start.since
         if since is not None and (since.origin != self.tree.origin or since.size > min(self.tree.edge.size, self.size)):
-            what = f"the checkpoint of {since.size} entries is not of this ledger, or the ledger has lost some of them"
+            checkpoint = f"the checkpoint of {amount(since.size, 'entry')}"
+            what = f"{checkpoint} is not of this ledger, or the ledger has lost some of them"
             self.changed.append(Problem(min(since.size, self.size) + 1, what))
 
     @property
@@ -157,7 +160,7 @@ class Joined:
         if since is None or since.size not in trees:
             return
         if trees[since.size].root() != since.root:
-            what = f"the ledger did not grow out of the checkpoint of {since.size} entries"
+            what = f"the ledger did not grow out of the checkpoint of {amount(since.size, 'entry')}"
             self.changed.append(Problem(since.size, what))
         elif self.start.signers:
             self.vouching.go_on(since.size, self.start.signers)

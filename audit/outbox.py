@@ -79,7 +79,9 @@ def enqueue(connection: Connection, alert: Alert, event: Event | str, *, by: str
     if event in (Event.ACKNOWLEDGED, Event.RESOLVED):
         connection.execute(_call_off(alert.id))
     name = connection.execute(select(ALERTING.c.name)).scalar_one()
-    letter = letter_of(alert, event, f"{name}/{alert.id}", by=by, why=why)
+    # With its time: a database that was set back gives the number once more, to an alert that nobody has heard of.
+    thread = f"{name}/{alert.id}-{alert.first_at.timestamp() * 1_000_000:.0f}"
+    letter = letter_of(alert, event, thread, by=by, why=why)
     step = _next_step(connection, alert.id, event)
     for channel, after in _called(connection) if event.calls else _following(connection, alert.id):
         at = alert.last_at if event is Event.RAISED else None

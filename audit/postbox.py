@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
+from policy.amounts import amount
+
 from .channels import Channel
 from .entries import Entry, Json, Kind
 from .escalation import Escalation
@@ -146,9 +148,9 @@ def _entry(standing: Standing) -> Entry:
     actor = f"{WRITER}/{standing.name}"
     if not standing.lags:
         return Entry(Kind.DELIVERY_BACK, actor, details=details)
-    why = (
-        f"{standing.name}: {standing.waiting} letters wait, the oldest for {standing.late} s; {standing.failures} tries"
-    )
+    waiting = amount(standing.waiting, "letter waits", "letters wait")
+    tries = amount(standing.failures, "try")
+    why = f"{standing.name}: {waiting}, the oldest for {standing.late} s; {tries}"
     said = {**details, "waiting": standing.waiting, "seconds": standing.late, "failures": standing.failures}
     return Entry(
         Kind.DELIVERY_BEHIND,

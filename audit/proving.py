@@ -8,6 +8,8 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy.amounts import amount
+
 from .cosignatures import Quorum, counted_note
 from .errors import AuditError, NotReadable
 from .head import Session
@@ -40,7 +42,7 @@ def proof(engine: Engine, quorum: Quorum, seq: int) -> bytes:
         covered = Checkpoint.parse(Note.parse(note.encode()).text)
         if not 0 < seq <= covered.size:
             raise NotCovered(
-                f"entry {seq} is under no checkpoint yet: the newest that counts has {covered.size} entries"
+                f"entry {seq} is under no checkpoint yet: the newest that counts has {amount(covered.size, 'entry')}"
             )
         tree = StoredTree.read(session)
         path = tree.work(session, lambda node: prove_inclusion(seq - 1, covered.size, node))

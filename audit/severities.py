@@ -217,7 +217,8 @@ TABLE = (
         _is_exposed,
         "files of {dataset} can be read around remit",
         "unknown: what is read around remit leaves no entry",
-        "take the files' permissions away from other users of the machine, then find out since when they were open",
+        "take the files' permissions away from other users of the machine, for a pause stops nobody who reads around "
+        "remit; then find out since when they were open",
     ),
     Line(
         "witnesses_behind",
@@ -225,7 +226,7 @@ TABLE = (
         _is_unwitnessed,
         "witnesses have not co-signed the ledger for more than 5 minutes",
         "nothing: reads go on, but what was written since could still be rewritten unseen",
-        "find out which witness fails and why, from the entry, and get it back",
+        "get the witness back that fails, and see from the entry since when it does",
     ),
     Line(
         "break_glass",

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from policy.amounts import amount
+
 from .checkpoints import Signed
 from .errors import BadNote, NotProven
 from .head import Session
@@ -43,11 +45,11 @@ def _read_note(size: int, note: str, keys: Sequence[Verifier], cosigned: Mapping
     try:
         checkpoint = Signed.parse(note).checkpoint
         if checkpoint.size != size:
-            return SignedRow(size, None, (), f"the checkpoint of {size} entries is one of {checkpoint.size}")
+            return SignedRow(size, None, (), f"the checkpoint of {amount(size, 'entry')} is one of {checkpoint.size}")
         witnesses = cosigned.get(size, set()).intersection(keys)
         return SignedRow(size, checkpoint, (*Note.parse(note.encode()).verified(keys), *witnesses))
     except (BadNote, NotProven) as wrong:
-        return SignedRow(size, None, (), f"the checkpoint of {size} entries does not hold: {wrong}")
+        return SignedRow(size, None, (), f"the checkpoint of {amount(size, 'entry')} does not hold: {wrong}")
 
 
 def _cosigned(session: Session, after: int, last: int) -> tuple[dict[int, set[Verifier]], list[tuple[int, str]]]:
@@ -61,7 +63,7 @@ def _cosigned(session: Session, after: int, last: int) -> tuple[dict[int, set[Ve
             key.check(Note.parse(note.encode()).text, signature.value)
             holds.setdefault(size, set()).add(key)
         except (BadNote, NotProven) as wrong:
-            found.append((size, f"a cosignature of the checkpoint of {size} entries does not hold: {wrong}"))
+            found.append((size, f"a cosignature of the checkpoint of {amount(size, 'entry')} does not hold: {wrong}"))
     return holds, found
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
+from policy.amounts import amount
+
 from .entries import Kind
 from .gathering import MOST_ENTRIES, Begun, Ended, Gathered, Given, some
 from .past import Gaps, Sought
@@ -143,13 +145,16 @@ def tell_gaps(reads: Sequence[Read], gaps: Gaps) -> None:
     if open_:
         which = ", ".join(str(read.begun.seq) for read in open_[:MOST_ENTRIES])
         more = ", and more" if len(open_) > MOST_ENTRIES else ""
-        gaps.add(f"{len(open_)} reads run on or were lost, so their rows are unknown (entries {which}{more})")
+        run_on = amount(len(open_), "read runs on or was lost", "reads run on or were lost")
+        entries = "entry" if len(open_) == 1 else "entries"
+        gaps.add(f"{run_on}, with rows that are unknown ({entries} {which}{more})")
     unknown = sum(not read.is_accounted for read in reads)
     if unknown:
-        gaps.add(f"of {unknown} reads nobody wrote down whose rows they got, so there may be more employees than named")
+        of = f"of {amount(unknown, 'read')} nobody wrote down whose rows went out"
+        gaps.add(f"{of}, so there may be more employees than named")
     broken = sum(read.is_accounted and not read.is_exact for read in reads)
     if broken:
-        gaps.add(f"{broken} reads broke off: of those named for them some rows may never have left")
+        gaps.add(f"{amount(broken, 'read')} broke off: of whom is named for it some rows may never have left")
 
 
 def _earlier(moment: datetime, by: timedelta) -> datetime:

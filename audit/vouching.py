@@ -8,6 +8,8 @@ those that were activated under what it co-signed.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from policy.amounts import amount
+
 from .entries import Kind
 from .notes import Verifier
 from .replay import Control
@@ -64,12 +66,17 @@ class Vouching:
         if row.checkpoint is None:
             self.found.append((row.size, row.wrong))
         elif row.checkpoint.origin != self.origin:
-            self.found.append((row.size, f"the checkpoint of {row.size} entries is of another ledger"))
+            self.found.append((row.size, f"the checkpoint of {amount(row.size, 'entry')} is of another ledger"))
         elif not signers:
-            what = f"the checkpoint of {row.size} entries is signed by no key that the ledger had activated"
+            what = f"the checkpoint of {amount(row.size, 'entry')} is signed by no key that the ledger had activated"
             self.found.append((row.size, what))
         elif root is not None and root != row.checkpoint.root:
-            self.found.append((row.size, f"the tree of the first {row.size} entries is not the one that was signed"))
+            self.found.append(
+                (
+                    row.size,
+                    f"the tree of the first {amount(row.size, 'entry')} is not the one that was signed",
+                )
+            )
         elif root is not None:
             is_witnessed = self._witness(row.size, row.signers)
             self._believe(row.size, signers, signers[0] if is_witnessed else None)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from sqlalchemy import Connection, Engine, text
 
+from policy.amounts import amount
+
 from .alerts import Alerts
 from .entries import Entry, Json, Kind
 from .ledger import Ledger
@@ -58,6 +60,6 @@ class Watchman:
 
 
 def _entry(seconds: int, entries: int) -> Entry:
-    why = f"{entries} entries were not looked at for {seconds} s"
+    why = f"{amount(entries, 'entry was', 'entries were')} not looked at for {seconds} s"
     details: Mapping[str, Json] = {"seconds": seconds, "entries": entries, "why": why}
     return Entry(Kind.ALERTING_BLIND, WRITER, code="alerting_blind", details=details)

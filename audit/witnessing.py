@@ -169,7 +169,8 @@ class Witnessing:
         is_behind = self._waiting > BEHIND
         details: dict[str, Json] = {"counted": self._counted or 0, "required": self._quorum.required}
         if is_behind:
-            details |= {"seconds": int(self._waiting), "failing": dict(self._failing)}
+            why = "; ".join(f"{name}: {fault}" for name, fault in sorted(self._failing.items()))
+            details |= {"seconds": int(self._waiting), "failing": dict(self._failing), "why": why}
         entry = Entry(
             Kind.WITNESSES_BEHIND if is_behind else Kind.WITNESSES_BACK,
             WRITER,

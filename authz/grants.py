@@ -111,12 +111,12 @@ class GrantStore:
         with self._engine.connect() as connection:
             return [_grant(row) for row in connection.execute(query)]
 
-    def of_datasets(self, datasets: Sequence[str], limit: int) -> list[Grant]:
-        """Up to `limit` grants that name one of these datasets and have not ended nor been revoked, oldest first."""
+    def of_datasets(self, datasets: Sequence[str], after: str, limit: int) -> list[Grant]:
+        """Up to `limit` grants above `after` on these datasets that have not ended nor been revoked, oldest first."""
         named = select(GRANT_DATASETS.c.grant_id).where(GRANT_DATASETS.c.dataset.in_(datasets))
         living = GRANTS.c.id.in_(named) & (GRANTS.c.ends > func.now()) & (GRANTS.c.status != GrantStatus.REVOKED.value)
         with self._engine.connect() as connection:
-            query = _with_subjects().where(living).order_by(GRANTS.c.id).limit(limit)
+            query = _with_subjects().where(living & (GRANTS.c.id > after)).order_by(GRANTS.c.id).limit(limit)
             return [_grant(row) for row in connection.execute(query)]
 
     def add(self, scope: Scope, *, by: Principal, at: datetime, under: Permitted, records: Records) -> Grant:

@@ -22,6 +22,7 @@ from .grants import Why
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 
 ALERTS = "remit.alerts"
 
@@ -42,7 +43,7 @@ class ContainBody(BaseModel):
 
     what: Literal["grant", "principal", "dataset", "team", "purpose", "everything"] | None = None
     target: str = Field("", max_length=500, description="which one; the alert's own where left out")
-    why: str = Field(min_length=1, max_length=2000)
+    why: Because
 
 
 def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:

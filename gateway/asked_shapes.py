@@ -118,8 +118,8 @@ class GrantDetail(GrantShape):
     renewal: ScopeShape | None = Field(description="the scope that was really used, for as long again")
 
 
-class GrantReview(Closed):
-    """The grants on the caller's datasets, longest unused first."""
+class GrantReview(Page):
+    """A page of the grants on the caller's datasets, longest unused first."""
 
     items: list[GrantDetail]
 

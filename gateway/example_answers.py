@@ -184,7 +184,7 @@ ANSWERS: Mapping[str, Any] = {
     "POST /v1/policy:accept": ACCEPTED,
     "GET /healthz": {"status": "ok"},
     "GET /readyz": READY,
-    "GET /v1/grants:review": {"items": [GRANT_DETAIL]},
+    "GET /v1/grants:review": {"items": [GRANT_DETAIL], "next": None},
     "GET /v1/grants/{id}": GRANT_DETAIL,
     "GET /v1/grants/{id}/reads": {"items": [ENDED], "next": None},
     "POST /v1/grants/{id}:revoke": {**GRANTED, "status": "revoked", "state": "revoked"},

@@ -205,7 +205,7 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
         _with("x < 900", "x > 900"),
     ),
     "beyond_budget": (
-        f"all 5000000 rows of grant `{GRANT}` are used up",
+        f"grant `{GRANT}` has used up its 5,000,000 rows",
         "declare a new scope; the rows of this one are used up",
         _with("5000000 rows", "more rows"),
     ),

@@ -19,8 +19,6 @@ from .problems import Failed
 from .reads import unwrap
 from .requests import looking
 
-MOST = 500
-"""Grants that one review shows."""
 PURPOSE = "oversight"
 
 
@@ -30,15 +28,24 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
     Who = Annotated[Principal, Depends(caller)]  # noqa: N806  # a type
 
     @router.get("/grants:review")
-    def review(who: Who) -> dict[str, Any]:
-        """The grants on datasets that the caller's teams own, with what they were used for; longest unused first."""
+    def review(
+        who: Who,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+        after: Annotated[str, Query(max_length=200, description="`next` of the page before")] = "",
+    ) -> dict[str, Any]:
+        """The grants on datasets that the caller's teams own, with what they were used for.
+
+        Older ones are on earlier pages; on each page the longest unused are first.
+        """
         catalog = parts.control.state.bundle.catalog
         own = [name for name, dataset in catalog.datasets.items() if who.is_member(dataset.owner)]
-        grants = parts.grants.of_datasets(own, MOST) if own else []
+        found = parts.grants.of_datasets(own, after, limit + 1) if own else []
+        grants, more = found[:limit], found[limit:]
         _looked(parts, who, {"grants on": own})
         used = parts.usage.of(*(grant.id for grant in grants)) if grants else {}
         items = [_detail(parts, grant, used[grant.id]) for grant in grants]
-        return {"items": sorted(items, key=lambda each: -each["unused_days"])}
+        items.sort(key=lambda each: -each["unused_days"])
+        return {"items": items, "next": grants[-1].id if more else None}
 
     @router.get("/grants/{id}")
     def grant(id: str, who: Who) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .ending import revoked
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 
 GRANTS = "remit.grants"
 
@@ -25,7 +26,7 @@ class Why(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    why: str = Field(min_length=1, max_length=2000, examples=["the training run has ended"])
+    why: Because = Field(examples=["the training run has ended"])
 
 
 class GrantList(BaseModel):

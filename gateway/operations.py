@@ -22,6 +22,7 @@ from .parts import Parts
 from .pauses import a_person
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ class AcceptBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     digest: str = Field(max_length=100)
-    why: str = Field(min_length=1, max_length=2000)
+    why: Because
 
 
 class Accepted(BaseModel):
@@ -145,7 +146,7 @@ def _readiness(parts: Parts) -> Readiness:
         ledger=threads and _takes_entries(parts),
         policies=parts.control.is_confirmed,
         issuer=parts.identity.is_reachable(),
-        checkpoints=signing.is_running and signing.refused is None,
+        checkpoints=signing.is_well,
     )
 
 

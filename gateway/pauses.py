@@ -17,6 +17,7 @@ from .grants import Why
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 
 
 class PauseBody(BaseModel):
@@ -26,7 +27,7 @@ class PauseBody(BaseModel):
 
     kind: Literal["everything", "dataset", "team", "purpose", "principal"]
     target: str = Field("", max_length=500, description="which one; empty for everything")
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: Because
 
 
 class PauseList(BaseModel):

@@ -19,6 +19,7 @@ from .grants import GRANTS, Why
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 from .sight import Sight, request_json
 
 LIST = "`remit requests list` shows which there are"
@@ -39,7 +40,7 @@ class Narrowing(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     shown: str = Field(max_length=200, description="`shown` of the request, as it was looked at")
-    why: str = Field(min_length=1, max_length=2000)
+    why: Because
     narrowing: dict[str, Any] = Field(
         description="`max_rows`, `max_subjects`, `starts`, `ends`; `datasets` with the `columns` that stay, and one "
         "more filter `rows`, or null for one that is left out"

@@ -11,6 +11,7 @@ from policy.values import Action, Principal
 from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
+from .reasons import Because
 from .trail import AUDIT
 
 
@@ -21,7 +22,7 @@ class Erasing(BaseModel):
 
     data_class: str = Field(max_length=500, description="of the column that names them, `user.unique_id` for one")
     name: str = Field(description="their id as the data has it; a number in plain decimals")
-    why: str = Field(min_length=1, max_length=2000, description="it stands in the ledger for good: name nobody in it")
+    why: Because = Field(description="it stands in the ledger for good: name nobody in it")
 
 
 class Erased(BaseModel):

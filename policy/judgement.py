@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from .amounts import amount
 from .ask import Ask, column_types
 from .decision import Allow, Code, Decision, PlannedColumn, Refuse
 from .engine import Answer
@@ -176,12 +177,13 @@ class Judgement:
 
     def _budget(self) -> Refuse | None:
         most, people = self.grant.scope.max_rows, self.grant.scope.max_subjects
-        if self._left is not None and self._left <= 0:
-            detail = f"all {most} rows of grant `{self.grant.id}` are used up"
-            return self._refuse(Code.BEYOND_BUDGET, detail, declared=f"{most} rows", asked="more rows")
+        if most is not None and self._left is not None and self._left <= 0:
+            detail = f"grant `{self.grant.id}` has used up its {amount(most, 'row')}"
+            return self._refuse(Code.BEYOND_BUDGET, detail, declared=amount(most, "row"), asked="more rows")
         if people is not None and self.grant.has_met_more:
-            detail = f"grant `{self.grant.id}` is for the rows of {people} subjects, and reads met more: it is used up"
-            return self._refuse(Code.BEYOND_BUDGET, detail, declared=f"{people} subjects", asked="more subjects")
+            declared = amount(people, "subject")
+            detail = f"grant `{self.grant.id}` is for the rows of {declared}, and reads met more: it is used up"
+            return self._refuse(Code.BEYOND_BUDGET, detail, declared=declared, asked="more subjects")
         return None
 
     @property

@@ -67,12 +67,7 @@ class GrantRead:
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reviewed:
-    items: tuple[GrantDetail, ...]
-
-
-_DETAIL, _READS, _REVIEWED = TypeAdapter(GrantDetail), TypeAdapter(Page[GrantRead]), TypeAdapter(_Reviewed)
+_DETAIL, _READS, _REVIEWED = TypeAdapter(GrantDetail), TypeAdapter(Page[GrantRead]), TypeAdapter(Page[GrantDetail])
 
 
 class Granted:
@@ -97,7 +92,14 @@ class Granted:
 
     def review(self) -> tuple[GrantDetail, ...]:
         """The grants on datasets that the caller's teams own, longest unused first."""
-        return self._connection.get("/v1/grants:review", _REVIEWED).items
+        found: list[GrantDetail] = []
+        after: str | None = None
+        while True:
+            page = self._connection.get("/v1/grants:review", _REVIEWED, after=after)
+            found += page.items
+            if page.next is None or page.next == after:
+                return tuple(sorted(found, key=lambda each: -each.unused_days))
+            after = page.next
 
 
 def _path(grant: str) -> str:

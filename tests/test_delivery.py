@@ -165,6 +165,21 @@ def test_an_alert_reaches_every_kind_of_channel_with_declared_against_asked_and_
     assert f"link:     {LINK}" in str(message.get_payload())
 
 
+def test_an_alert_with_the_number_of_one_that_a_restore_took_back_is_told_under_a_key_of_its_own(
+    database: "Database", files: Path
+) -> None:
+    with receiving() as receiver, Gateway(database, [hook(receiver.address, files)]).running() as gateway:
+        gateway.refuse("ana")
+        lost = receiver.next().json
+        with database.engine("owner").begin() as connection:
+            connection.exec_driver_sql("TRUNCATE alerts, alert_steps, outbox RESTART IDENTITY CASCADE")
+        gateway.refuse("lea")
+        told = receiver.next().json
+    assert told["about"]["alert"] == lost["about"]["alert"] == 1
+    assert told["key"] != lost["key"]
+    assert told["thread"] != lost["thread"]
+
+
 def test_one_mail_does_not_wait_for_the_one_before_it(database: "Database") -> None:
     with mailbox() as (mail, mails), Gateway(database, [mail]).running() as gateway:
         people = {f"somebody-{number}" for number in range(6)}
@@ -536,7 +551,7 @@ def test_alerting_that_stands_still_is_told_though_the_follower_is_dead_and_coun
                 watchman.look()
             told = signed.next().json
             assert told["title"].startswith("SEV3 alerting stands still")
-            assert "1 entries were not looked at" in told["about"]["asked"]
+            assert "1 entry was not looked at" in told["about"]["asked"]
             with gateway.follower:
                 wait_until(lambda: gateway.follower.following.lag == 0)
             watchman.look()

@@ -86,6 +86,12 @@ def test_owners_review_the_grants_on_their_data_by_use(service: Service) -> None
     proposals = {each["id"]: (each["proposal"], each["unused_days"]) for each in items}
     assert proposals[old] == ("remove", 40)
     assert proposals[new] == proposals[used] == ("keep", 0)
+    after, paged = "", set()
+    while after is not None:
+        page = service.call("GET", "/v1/grants:review", "otto", params={"limit": 1, "after": after}).json()
+        paged |= {each["id"] for each in page["items"]}
+        after = page["next"]
+    assert paged == set(proposals)
     assert service.call("GET", "/v1/grants:review", "bob").json()["items"] == []
     for each in (old, new, used):
         revoke(service, each, "otto")

@@ -174,6 +174,25 @@ def test_a_gateway_whose_ledger_was_changed_is_not_ready_and_calls_on_call(own_s
     assert not verify(database.url()).integrity
 
 
+def test_a_gateway_whose_key_was_retired_elsewhere_is_not_ready(own_service, database):
+    covering(own_service, 1)
+    with psycopg.connect(database.url("owner"), autocommit=True) as owner:
+        owner.execute("INSERT INTO audit_keys (vkey, became) VALUES (%s, 'retired')", (str(key_of(own_service)),))
+    own_service.entries(limit=1)
+    while (answer := own_service.call("GET", "/readyz", None)).status_code == 200:
+        time.sleep(0.05)
+    assert [name for name, is_there in answer.json().items() if not is_there] == ["checkpoints"]
+
+
+def test_a_proof_of_what_is_not_written_yet_is_asked_for_a_few_times_only(service, tmp_path):
+    environment = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("sam")}
+    done = remit("audit", "prove", 987_654_321, folder=tmp_path, **environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "entry 987654321 is under no checkpoint yet" in done.stderr
+    asked = [each["details"]["asked"] for each in service.entries(kind="audit.read", actor="sam", limit=50)]
+    assert asked.count({"proof_of": "987654321"}) == 4
+
+
 def test_two_gateways_on_one_ledger_keep_one_tree_and_neither_closes_the_others_reads(own_service, database, folder):
     from service import serving
 

@@ -68,6 +68,16 @@ def test_colours_are_for_terminals_only_and_not_where_they_are_not_wanted() -> N
 
 
 @pytest.mark.parametrize(
+    "group",
+    ["", "policy", "requests", "grants", "audit", "audit key", "alerts", "report", "pauses", "database", "witness"],
+)
+def test_what_each_command_does_is_told_whole_beside_it_on_a_small_terminal(group: str) -> None:
+    told = run(*group.split(), "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout.partition("Commands:")[2]
+    assert told
+    assert not [line for line in told.splitlines() if line.endswith("...")]
+
+
+@pytest.mark.parametrize(
     ("given", "meant"),
     [
         (["reda"], "did you mean `read`? `remit --help`"),
@@ -88,6 +98,15 @@ def test_a_mistyped_command_of_a_program_is_a_problem_in_json() -> None:
     problem = json.loads(run("read", "d", "--colums", "x", "--json").stderr)
     assert (problem["code"], problem["detail"]) == ("usage", "no such option `--colums`")
     assert "`--columns`" in problem["help"]
+
+
+def test_values_stand_beneath_each_other_also_beside_a_long_name(service: Service) -> None:
+    who = {"REMIT_URL": service.url, "REMIT_TOKEN": service.token("ana")}
+    named = run("whoami", **who).stdout.splitlines()[1:]
+    assert "  attributes privacy_training = current, region = eu" in named
+    assert {line[:12].rstrip() + line[12] for line in named} == {
+        f"  {n} " for n in ("teams", "attributes", "issuer", "until", "by")
+    }
 
 
 def test_a_mistyped_dataset_or_column_says_what_was_meant(service: Service) -> None:

@@ -249,3 +249,15 @@ def test_a_body_that_is_not_understood_of_somebody_unknown_leaves_no_read_in_the
 @pytest.mark.slow
 def test_schemathesis_finds_nothing_where_it_may_stop_everything(own_asked: Service) -> None:
     assert "No issues found" in api_runs.run(own_asked, "olga", 2, wide=False)
+
+
+def test_a_reason_of_blanks_is_refused_wherever_one_is_asked_for(asked: Service) -> None:
+    reasoned = {name: body for name, body in BODIES.items() if "why" in body or "reason" in body}
+    assert len(reasoned) > 10
+    for name, body in reasoned.items():
+        method, path = name.split(" ")
+        key = "why" if "why" in body else "reason"
+        for blank in (" ", "\t\n "):
+            answer = asked.call(method, re.sub(r"\{id\}", "1", path), "eve", json={**body, key: blank})
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), (name, answer.text)
+            assert f"`{key}`: it is blank; say why" in answer.json()["detail"]

@@ -156,7 +156,7 @@ def test_employees_are_exact_only_where_each_read_was_accounted_for(written: Wri
     written.read("r-3", rows=5, subjects=4, at_most=True, ended_by="stopping")
     broken = written.report(whose=whose)
     assert not broken.totals.employees.is_complete
-    assert any("1 reads broke off" in gap for gap in broken.incomplete)
+    assert any("1 read broke off" in gap for gap in broken.incomplete)
     written.read("r-2", rows=5, ended_by="end")
     unknown = written.report(whose=whose)
     assert not unknown.totals.employees.is_complete

@@ -228,8 +228,8 @@ def test_a_renewal_says_how_much_was_used_and_asks_for_that(run: Run, service: S
     code, out, _ = run("kim", "requests", "renew", grant, "--yes")
     assert code == 0
     assert "1 of 2 columns, 4 % of the rows" in out
-    assert "max_rows  8" in out
-    assert "long      x; x < 900" in out
+    assert "max_rows     8" in out
+    assert "long         x; x < 900" in out
     (last,) = [each for each in service.call("GET", "/v1/grants", "kim").json()["items"] if each["id"] == grant]
     assert f"max_subjects {2 * last['subjects_used']}" in out
     id = out.split("asked for ")[1].split(":")[0]

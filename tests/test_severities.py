@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from audit.entries import Kind
 from audit.folding import fold
 from audit.letters import Event, letter_of
-from audit.severities import SEVERAL_EXCESSES, TABLE, Severity, severity_of
+from audit.severities import AROUND_REMIT, SEVERAL_EXCESSES, TABLE, Severity, severity_of
 from audit.signals import Alert, plain, signal_of
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -65,6 +65,11 @@ def test_a_sensitivity_that_is_not_said_counts_as_critical(details: object) -> N
 def test_a_grant_without_approval_and_a_review_that_nobody_closes_page_on_call(kind: str) -> None:
     taken = {"at": "2026-11-21T08:00:00Z", "kind": kind, "actor": "ana", "dataset": "prompts"}
     assert severity_of(taken) is Severity.SEV3
+
+
+def test_whoever_is_told_of_files_that_lie_open_is_told_that_a_pause_does_not_close_them() -> None:
+    (line,) = [line for line in TABLE if line.name == AROUND_REMIT]
+    assert "a pause stops nobody who reads around remit" in line.next
 
 
 TOLD = {Kind.STORE_EXPOSED, Kind.CHECKPOINT_REFUSED, Kind.WITNESS_REFUSED, Kind.WITNESSES_BEHIND}

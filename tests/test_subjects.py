@@ -175,7 +175,7 @@ def test_the_first_read_of_one_more_subject_is_refused_where_no_row_could_leave(
     assert service.rows(grant=grant, rows="x in (0, 3)").num_rows == 2
     refused = service.read(grant=grant, rows="x = 1").json()
     assert refused["code"] == "beyond_budget"
-    assert refused["excess"] == {"declared": "1 subjects", "asked": "more subjects"}
+    assert refused["excess"] == {"declared": "1 subject", "asked": "more subjects"}
 
 
 def test_rows_of_nobody_leave_only_where_nobody_counts(service: Service, subjects: Subjects) -> None:

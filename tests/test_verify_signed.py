@@ -271,7 +271,7 @@ def rewritten(database, tamper, signers, since=0):
 def test_an_insider_without_the_key_who_hashes_everything_anew_is_found(database, signed, tamper, tmp_path):
     origin = read(tmp_path / NAME).origin
     rewritten(database, tamper, [Signer.make(origin, SIGNED)])
-    assert (1024, "the checkpoint of 1024 entries is signed by no key that the ledger had activated") in problems(
+    assert (1024, "the checkpoint of 1,024 entries is signed by no key that the ledger had activated") in problems(
         database
     )
 
@@ -284,7 +284,7 @@ def test_an_insider_with_the_key_is_found_by_a_checkpoint_that_somebody_kept_and
     rewritten(database, tamper, keys.signers)
     key = [keys.signers[0].verifier]
     assert problems(database, keys=key) == []
-    assert (1024, "the ledger did not grow out of the checkpoint of 1024 entries") in problems(
+    assert (1024, "the ledger did not grow out of the checkpoint of 1,024 entries") in problems(
         database, keys=key, since=kept
     )
 
@@ -294,7 +294,7 @@ def test_an_insider_with_the_key_is_found_by_the_key_of_a_witness(database, sign
     cosign(tamper, witness, 1024, notes(database)[1024])
     rewritten(database, tamper, keys.signers)
     ((seq, what),) = problems(database)
-    assert (seq, what.partition(":")[0]) == (1024, "a cosignature of the checkpoint of 1024 entries does not hold")
+    assert (seq, what.partition(":")[0]) == (1024, "a cosignature of the checkpoint of 1,024 entries does not hold")
     tamper("DELETE FROM audit_cosignatures")
     key = keys.signers[0].verifier
     assert problems(database, keys=[key]) == []
@@ -315,7 +315,7 @@ def test_since_a_checkpoint_a_key_that_was_not_activated_under_it_signs_nothing(
         tamper("UPDATE audit_entries SET canonical = replace(canonical, %s, %s) WHERE seq = 1", names)
     rewritten(database, tamper, [insider])
     tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
-    what = "the checkpoint of 1024 entries is signed by no key that the ledger had activated"
+    what = "the checkpoint of 1,024 entries is signed by no key that the ledger had activated"
     assert (1024, what) in problems(database, since=kept)
 
 
@@ -346,7 +346,7 @@ def test_since_a_checkpoint_that_the_ledger_has_lost_is_a_problem(database, sign
     tamper("UPDATE audit_head SET size = 1024, frontier = %s", (Frontier().extended(leaves).packed(),))
     tamper("UPDATE audit_tree SET size = 1024, edge = %s", (edge.packed(),))
     assert problems(database) == []
-    what = "the checkpoint of 1301 entries is not of this ledger, or the ledger has lost some of them"
+    what = "the checkpoint of 1,301 entries is not of this ledger, or the ledger has lost some of them"
     assert problems(database, since=kept) == [(1025, what)]
 
 
@@ -446,7 +446,7 @@ def test_since_the_newest_checkpoint_another_history_of_that_size_is_found(
     tamper("UPDATE audit_head SET size = %s", (size,))
     tamper("DELETE FROM audit_tiles WHERE level = 0 AND index >= %s", (size >> 8,))
     rewritten(database, tamper, read(tmp_path / NAME).signers)
-    what = f"the ledger did not grow out of the checkpoint of {size} entries"
+    what = f"the ledger did not grow out of the checkpoint of {size:,} entries"
     assert (size, what) in problems(database, since=kept)
 
 
@@ -460,7 +460,7 @@ def test_since_a_checkpoint_entries_that_were_cut_off_before_it_are_found_though
         ]
     tamper("DELETE FROM audit_entries WHERE seq > 1024")
     tamper("UPDATE audit_head SET size = 1024, frontier = %s", (Frontier().extended(leaves).packed(),))
-    what = "the checkpoint of 1300 entries is not of this ledger, or the ledger has lost some of them"
+    what = "the checkpoint of 1,300 entries is not of this ledger, or the ledger has lost some of them"
     assert (1025, what) in problems(database, since=kept)
 
 

@@ -336,6 +336,7 @@ def test_witnesses_that_fall_behind_are_a_sev3_once_and_their_return_is_said(
         (told,) = documents(database, Kind.WITNESSES_BEHIND)
         assert severity_of(told) is Severity.SEV3
         assert told["details"]["failing"] == {KEYS[0].name: "it answered 503: away"}
+        assert told["details"]["why"] == f"{KEYS[0].name}: it answered 503: away"
         assert not documents(database, Kind.WITNESSES_BACK)
     monkeypatch.setattr("audit.witnessing.BEHIND", 300.0)
     with shown_to(database, ledger, places[:1], 1) as restarted:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from policy.amounts import amount
 from remit.answers import Accepted, Alert, Step
 
 from . import options, terminal
@@ -32,7 +33,9 @@ def list_all(as_json: options.Json = False) -> None:
 
 @commands.command()
 def show(alert: AlertId, as_json: options.Json = False) -> None:
-    """Shows one alert: declared, asked and given side by side, and the entries it rests on."""
+    """Shows one alert: declared, asked and given side by side.
+
+    Also the entries that it rests on, what happened to it, and what you can do."""
     with options.gateway() as gateway:
         _show(gateway.alert(alert), as_json=as_json)
 
@@ -58,14 +61,21 @@ def contain(
     target: Annotated[str, typer.Option(help="Which one; the alert's own where left out.")] = "",
     as_json: options.Json = False,
 ) -> None:
-    """Closes it: suspends or pauses what the alert is about, in every gateway, and keeps testing that it stays so."""
+    """Suspends or pauses what the alert is about, in every gateway.
+
+    That it stays closed is tested from then on."""
     with options.gateway() as gateway:
-        _show(gateway.contain(alert, why, what=what, target=target), as_json=as_json)
+        contained = gateway.contain(alert, why, what=what, target=target)
+    _show(contained, as_json=as_json)
+    if contained.code == "store_exposed":
+        terminal.note("the files are as open as before: only taking their permissions away closes them")
 
 
 @commands.command()
 def resolve(alert: AlertId, why: Why, as_json: options.Json = False) -> None:
-    """Says that it is over; refused while what the alert is about would be open without what contains it."""
+    """Says that it is over; refused while anything of it is open.
+
+    What the alert is about has to stay closed without what contains it."""
     with options.gateway() as gateway:
         _show(gateway.resolve(alert, why), as_json=as_json)
 
@@ -77,7 +87,9 @@ def accept(
     why: Why,
     as_json: options.Json = False,
 ) -> None:
-    """Lets be open what the alert closed: two people have to accept just that, by its name."""
+    """Lets be open what the alert closed; two people have to.
+
+    They accept just that, by its name."""
     with options.gateway() as gateway:
         answer = gateway.accept_open(alert, digest, why)
     if as_json:
@@ -108,7 +120,7 @@ def _show(alert: Alert, *, as_json: bool) -> None:
     if alert.hold is not None and alert.hold.checks:
         hold = alert.hold
         is_open = f"{hold.open_by_rules} by the rules, {hold.open_whole} whole"
-        named.append(("held", f"{hold.checks} accesses must stay refused; open now: {is_open}"))
+        named.append(("held", f"{amount(hold.checks, 'access', 'accesses')} must stay refused; open now: {is_open}"))
     terminal.fields(named, terminal.out())
     for number, times in enumerate(_times(alert.history)):
         lines = [(step.at, step.state, step.by, _did(step), step.entry) for step in times]

@@ -30,7 +30,9 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with entries as they are written.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Prints the latest entries, oldest first; --json prints one for each line."""
+    """Prints the latest entries, oldest first.
+
+    With --json each is one line."""
     with options.gateway() as gateway:
         latest = list(islice(gateway.entries(), limit))[::-1]
         _print_lines(latest, as_json=as_json)

@@ -32,7 +32,9 @@ def export(
     database: Database = None,
     as_json: options.Json = False,
 ) -> None:
-    """Writes entries as Parquet with the proof that they are what was signed; that it was done is an entry."""
+    """Writes entries as Parquet, with the proof of them.
+
+    It proves that they are what was signed. That it was done is an entry."""
     from audit.engines import engine_for
     from audit.export import exported, reading
     from gateway.settings import witnesses
@@ -64,7 +66,9 @@ def check_export(
     keys: Keys,
     as_json: options.Json = False,
 ) -> None:
-    """Proves, without database or service, that exported entries are what these keys signed; else exits with 1."""
+    """Checks exported entries, without database or service.
+
+    Exits with 1 where they are not what these keys signed."""
     from audit.export import check
     from audit.notes import Checkpoint
 

@@ -58,7 +58,9 @@ def add(
 
 @commands.command()
 def show(grant: GrantId, as_json: options.Json = False) -> None:
-    """Shows one grant, whatever became of it: what it was used for, and every read under it."""
+    """Shows one grant, its use, and every read under it.
+
+    It does so whatever became of the grant."""
     with options.gateway() as gateway:
         found, reads = gateway.granted.get(grant), tuple(gateway.granted.reads(grant))
     if as_json:
@@ -77,9 +79,9 @@ def show(grant: GrantId, as_json: options.Json = False) -> None:
 
 @commands.command()
 def review(as_json: options.Json = False) -> None:
-    """Walks through the grants on the datasets that your teams own, longest unused first.
+    """Walks through the grants on what your teams own.
 
-    On a terminal it asks about each; what nobody used for 30 days is proposed for removal.
+    Longest unused first. On a terminal it asks about each; what nobody used for 30 days is proposed for removal.
     """
     with options.gateway() as gateway:
         found = gateway.granted.review()

@@ -33,7 +33,7 @@ def lift(
     why: Annotated[str, typer.Option(prompt=True, help="Why reading may go on.")],
     as_json: options.Json = False,
 ) -> None:
-    """Proposes to lift a pause; where somebody else proposed that already, lifts it."""
+    """Proposes to lift a pause; the second person lifts it."""
     with options.gateway() as gateway:
         answer = gateway.lift(pause, why)
     if as_json:

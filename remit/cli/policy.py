@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from policy.amounts import amount
 from policy.errors import MisreadAll
 from remit.answers import Accepted, Reloaded
 from remit.errors import Misuse
@@ -20,7 +21,9 @@ def check(
     file: Annotated[Path, typer.Argument(help="A policies.conf.")],
     as_json: options.Json = False,
 ) -> None:
-    """Says every problem of a policies file with its line; exits with 1 where there is one."""
+    """Says every problem of a policies file with its line.
+
+    Exits with 1 where there is one."""
     # imported here: the taxonomy behind it takes longer to load than most commands take
     from policy.policies import load_policies
 
@@ -34,7 +37,9 @@ def check(
     if as_json:
         terminal.print_json({"problems": [], **counts})
     else:
-        terminal.say(f"{file}: understood, {counts['rules']} rules and {counts['conditions']} conditions")
+        terminal.say(
+            f"{file}: understood, {amount(counts['rules'], 'rule')} and {amount(counts['conditions'], 'condition')}"
+        )
 
 
 @commands.command()
@@ -46,7 +51,9 @@ def reload(
     why: Annotated[str | None, typer.Option(help="Why you accept it; stands in the ledger.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Makes the gateway load policies.conf and catalog.toml again; what is not understood is refused, whole."""
+    """Makes the gateway load both files again, or accepts a bundle.
+
+    They are `policies.conf` and `catalog.toml`; what is not understood is refused, whole."""
     if accept is not None:
         _accept(accept, why, as_json=as_json)
         return

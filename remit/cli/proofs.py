@@ -12,34 +12,39 @@ from remit.errors import Refused
 from . import options, terminal
 
 key = typer.Typer(help="The keys that sign checkpoints.", no_args_is_help=True)
-PATIENCE_SECONDS = 5.0
-AGAIN_SECONDS = 0.25
+AGAIN_SECONDS = (0.5, 1.5, 3.0)
+"""What is waited before it is asked again, and again: few times, for each asking is an entry."""
 
 
 def checkpoint() -> None:
-    """Prints the newest checkpoint: a C2SP signed note. Keep it where nobody else writes, for `verify --since`."""
+    """Prints the newest checkpoint: a C2SP signed note.
+
+    Keep it where nobody else writes, for `verify --since`."""
     with options.gateway() as gateway:
         sys.stdout.write(gateway.checkpoint())
 
 
 def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]) -> None:
-    """Prints the proof that an entry is in the ledger, to hand out: `prove 17 > proof`, then `check-proof proof`."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    """Prints the proof that an entry is in the ledger.
+
+    It is there to be handed out: `prove 17 > proof`, then `check-proof proof`."""
     with options.gateway() as gateway:
-        while True:
+        for seconds in (*AGAIN_SECONDS, None):
             try:
                 sys.stdout.write(gateway.proof(seq))
                 return
             except Refused as refused:
                 # What was just written is under a checkpoint within a second.
-                if refused.code != "not_found" or time.monotonic() > until:
+                if refused.code != "not_found" or seconds is None:
                     raise
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(seconds)
 
 
 @key.command("list")
 def list_keys(as_json: options.Json = False) -> None:
-    """Prints the ledger's name and public keys, as the gateway tells them: compare them over another channel."""
+    """Prints the public keys of the ledger, as the gateway tells them.
+
+    Compare them over another channel before you trust them."""
     with options.gateway() as gateway:
         keys = gateway.ledger_keys()
     if as_json:
@@ -50,9 +55,10 @@ def list_keys(as_json: options.Json = False) -> None:
 
 @key.command()
 def rotate(as_json: options.Json = False) -> None:
-    """Makes a new key on the gateway's machine; the one before it signs along until the next rotation.
+    """Makes a new key, on the gateway's machine.
 
-    A running gateway takes it up within a second and says so in the ledger."""
+    The one before it signs along until the next rotation. A running gateway takes the new one up within a second and
+    says so in the ledger."""
     from audit import ledger_keys
     from gateway.settings import ledger_key
 

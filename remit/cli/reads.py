@@ -15,6 +15,7 @@ from rich.progress import BarColumn, FileSizeColumn, Progress, TextColumn, TimeE
 
 from gateway.encoder import Unencodable
 from gateway.encodings import NdjsonEncoder
+from policy.amounts import amount
 from remit.answers import Check, Problem
 from remit.errors import Misuse
 from remit.rows import RowReader
@@ -110,7 +111,7 @@ def _to_file(reader: RowReader, place: Path, format: Format, *, as_json: bool) -
         said |= {"entry": receipt.entry, "filter": receipt.rows, "limit": receipt.limit}
         terminal.print_json(said | {"limit_subjects": receipt.limit_subjects})
         return
-    terminal.note(f"{rows:,} rows ({size:,} bytes) in `{place}`")
+    terminal.note(f"{amount(rows, 'row')} ({amount(size, 'byte')}) in `{place}`")
     _note_receipt(reader)
     if receipt.limit == str(rows):
         terminal.note("cut there, by the limit or by what is left of the budget")

@@ -37,7 +37,9 @@ def exposure(
     key: Keys = None,
     as_json: options.Json = False,
 ) -> None:
-    """Who could have read a dataset, interval by interval, and who did: what, how much, of whom; it is recorded."""
+    """Who could have read a dataset, and who did.
+
+    Interval by interval: what, how much, of whom. That it was asked is recorded."""
     from pydantic import TypeAdapter
 
     from audit.report_values import ExposureReport

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from policy.amounts import amount
+
 from .report_words import moment, who_of
 from .terminal import visible
 
@@ -44,9 +46,8 @@ def picture(report: "ExposureReport") -> str:
     if not drawn:
         parts.append(f'<text x="{NAMES}" y="{TOP + 16}">nobody could read, and nobody did</text>')
     if len(rows) > MOST_LINES:
-        parts.append(
-            f'<text x="0" y="{height - 6}">and {len(rows) - MOST_LINES} more lines, in the tables below</text>'
-        )
+        more = amount(len(rows) - MOST_LINES, "more line")
+        parts.append(f'<text x="0" y="{height - 6}">and {more}, in the tables below</text>')
     return "\n".join([*parts, "</svg>"])
 
 
@@ -81,7 +82,7 @@ def _line(report: "ExposureReport", row: Row, y: int) -> Iterator[str]:
     for part, reads in row.parts:
         x = _x(report, report.since + (report.until - report.since) * _share(part))
         mark = f'<circle cx="{x:.1f}" cy="{y + 12}" r="{min(3 + reads.bit_length() / 2, 8):.1f}" fill="#b3261e">'
-        yield f"{mark}<title>{_text(f'{reads:,} reads began about here')}</title></circle>"
+        yield f"{mark}<title>{_text(amount(reads, 'read') + ' began about here')}</title></circle>"
 
 
 def _pauses(report: "ExposureReport", height: int) -> Iterator[str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from policy.amounts import amount
+
 if TYPE_CHECKING:
     from audit.report_values import ColumnSeen, CouldRead, Employees, ExposureReport, Opened, Totals
 
@@ -100,10 +102,11 @@ def _did(report: "ExposureReport") -> Section:
 def _went_out(totals: "Totals") -> str:
     if not totals.reads:
         return "nobody read it"
-    rows = _rows(totals.rows, totals.without_end, totals.at_most)
-    people = f"{totals.people:,} {'principal' if totals.people == 1 else 'principals'}"
-    reads = f"{totals.reads:,} {'read' if totals.reads == 1 else 'reads'}"
-    return f"{people} made {reads} and got {rows} rows, of {counted(totals.employees)} employees"
+    is_one = totals.rows == 1 and not totals.without_end
+    rows = f"{_rows(totals.rows, totals.without_end, totals.at_most)} {'row' if is_one else 'rows'}"
+    people, reads = amount(totals.people, "principal"), amount(totals.reads, "read")
+    employees = "employee" if totals.employees.is_complete and totals.employees.count == 1 else "employees"
+    return f"{people} made {reads} and got {rows}, of {counted(totals.employees)} {employees}"
 
 
 def _rows(rows: int, without_end: int, at_most: int | None) -> str:
@@ -194,7 +197,11 @@ def _tried(report: "ExposureReport") -> Section:
         )
         for one in report.tried
     )
-    says = (f"{report.totals.refused:,} attempts were refused and got nothing",) if rows else ("nobody was refused",)
+    says = (
+        (f"{amount(report.totals.refused, 'attempt was', 'attempts were')} refused and got nothing",)
+        if rows
+        else ("nobody was refused",)
+    )
     return Section("who tried", says, ("who", "teams", "code", "times", "columns", "first", "last", "entries"), rows)
 
 
@@ -222,7 +229,7 @@ def _record(report: "ExposureReport", verified: str) -> Section:
             *(f"INCOMPLETE: {what}" if report.incomplete else what for what in said),
             *report.limits,
             _covered(report, verified),
-            f"made {moment(report.made_at)} for {report.made_by}, from the first {report.ledger_size:,} entries",
+            f"made {moment(report.made_at)} for {report.made_by}, from the first {amount(report.ledger_size, 'entry')}",
         ),
     )
 
@@ -231,7 +238,8 @@ def _covered(report: "ExposureReport", verified: str) -> str:
     cover = report.checkpoint
     if not cover.size:
         return f"no checkpoint covers entry {report.last_entry:,}, the last that was used, yet: ask again in a second"
-    return f"covered by the checkpoint of {cover.size:,} entries of `{cover.origin}`, root {cover.root}; {verified}"
+    checkpoint = f"the checkpoint of {amount(cover.size, 'entry')} of `{cover.origin}`"
+    return f"covered by {checkpoint}, root {cover.root}; {verified}"
 
 
 def _numbers(entries: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """A request on a terminal: what would be seen, who decides, what happened."""
 
+from policy.amounts import amount
 from remit.requests import Reach, Request, Scope, SeenDataset
 
 from . import terminal
@@ -57,9 +58,9 @@ def _reach(reach: Reach | None) -> str:
         return ""
     if reach.withheld:
         return ", how many is told to those who approve"
-    if reach.rows is None:
+    if reach.rows is None or reach.subjects is None:
         return ", of fewer than 10 people"
-    return f", about {reach.rows:,} rows of {reach.subjects:,} people"
+    return f", about {amount(reach.rows, 'row')} of {amount(reach.subjects, 'person', 'people')}"
 
 
 def _most(number: int | None) -> str | None:

@@ -58,7 +58,9 @@ def list_all(
     everybody: Annotated[bool, typer.Option("--everybody", help="Also those of others; for security.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Lists requests that you made, would read under or have a say in, newest first."""
+    """Lists requests that concern you, newest first.
+
+    You made them, would read under them or have a say in them."""
     with options.gateway() as gateway:
         found = tuple(gateway.requests.all(everybody=everybody))
     if as_json:
@@ -70,7 +72,9 @@ def list_all(
 
 @commands.command()
 def show(request: RequestId, as_json: options.Json = False) -> None:
-    """Shows one request: its effect, who has approved, who is missing, and what happened to it."""
+    """Shows one request: its effect, and who has to approve.
+
+    Also who has approved, and what happened to it."""
     with options.gateway() as gateway:
         found = gateway.requests.get(request)
         _say("", found, as_json=as_json)
@@ -99,9 +103,9 @@ def approve(
     yes: Yes = False,
     as_json: options.Json = False,
 ) -> None:
-    """Approves a request as it is shown; what you name is made less of it before.
+    """Approves a request as it is shown, or makes less of it.
 
-    Whoever approved before a narrowing has to look again.
+    What you name is made less before you approve. Whoever approved before a narrowing has to look again.
     """
     with options.gateway() as gateway:
         found = gateway.requests.get(request)
@@ -128,7 +132,7 @@ def renew(
     yes: Yes = False,
     as_json: options.Json = False,
 ) -> None:
-    """Asks for a grant again, for as long, but only for what was used of it."""
+    """Asks again for what was used of a grant, for as long."""
     with options.gateway() as gateway:
         last = gateway.granted.get(grant)
         if not as_json:

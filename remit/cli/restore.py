@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.amounts import amount
 from remit.errors import Misuse
 
 from . import options, terminal
@@ -38,7 +39,9 @@ def restore_check(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Says whether a restored database is what its witnesses saw, or how much of it is lost; then it exits with 1."""
+    """Says whether a restored database is all that was seen.
+
+    By its witnesses, or by a checkpoint that was kept. Exits with 1 where some of it is lost, and says how much."""
     from audit.restored import Outcome, compare, origin_of
 
     trusted = keys_of(keys)
@@ -132,14 +135,15 @@ def _fields(found: "Found") -> dict[str, object]:
 
 def _tell(found: "Found") -> None:
     seen = found.seen
-    terminal.say(f"{seen.key.name}: this ledger of {found.size:,} entries {SAID[found.outcome]}")
-    terminal.say(f"  seen      {seen.checkpoint.size:,} entries{f', at {terminal.shown(seen.at)}' if seen.at else ''}")
+    terminal.say(f"{seen.key.name}: this ledger of {amount(found.size, 'entry')} {SAID[found.outcome]}")
+    at = f", at {terminal.shown(seen.at)}" if seen.at else ""
+    terminal.say(f"  seen      {amount(seen.checkpoint.size, 'entry')}{at}")
     if not found.lost:
         return
     until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
     if (unproven := found.seen.checkpoint.size - found.lost - found.proven) == 0:
-        terminal.say(f"  lost      {found.lost:,} entries, of {found.last_at or 'the beginning'} to {until}")
+        terminal.say(f"  lost      {amount(found.lost, 'entry')}, of {found.last_at or 'the beginning'} to {until}")
         return
-    terminal.say(f"  lost      at least {found.lost:,} entries, the last of {until}")
+    terminal.say(f"  lost      at least {amount(found.lost, 'entry')}, the last of {until}")
     terminal.say(f"  proven    the first {found.proven:,}")
     terminal.say(f"  unknown   the {unproven:,} after them, until {found.last_at}: what was seen, or written since")

@@ -40,7 +40,9 @@ def migrate(
     role: Annotated[str, typer.Option(help="The role that the gateway connects as; gets its rights.")],
     as_json: options.Json = False,
 ) -> None:
-    """Makes or upgrades Remit's tables, and gives the gateway's role its rights."""
+    """Makes or upgrades the tables, and gives a role its rights.
+
+    URL is the owner's; the role is the gateway's, which can add to the ledger and change nothing of it."""
     from audit.schema import migrate as migrate_schema
 
     migrate_schema(owner, role)

@@ -62,10 +62,10 @@ def table(headings: Sequence[str], lines: Iterable[Sequence[object]], *, empty: 
 
 def fields(named: Iterable[tuple[str, object]], console: Console) -> None:
     """Names and values below each other; values that are absent are left out."""
-    for name, value in named:
-        text = shown(value)
-        if text:
-            console.print(Text(f"  {name:<9} {visible(text)}"), soft_wrap=True)
+    lines = [(name, text) for name, value in named if (text := shown(value))]
+    width = max((9, *(len(name) for name, _ in lines)))
+    for name, text in lines:
+        console.print(Text(f"  {name:<{width}} {visible(text)}"), soft_wrap=True)
 
 
 def problem(said: Problem) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from pydantic import TypeAdapter
 
+from policy.amounts import amount
 from remit.answers import GrantedDataset
 from remit.client import Client
 from remit.errors import Misuse
@@ -22,8 +23,8 @@ def said(grant: GrantDetail) -> str:
     used = {(name, column) for name, one in grant.used.items() for column in one.columns}
     rows = sum(one.rows for one in grant.used.values())
     most = grant.max_rows
-    share = f"{rows:,} rows" if most is None else f"{_percent(grant.rows_used, most)} % of the rows"
-    return f"{len(declared & used)} of {len(declared)} columns, {share}"
+    share = amount(rows, "row") if most is None else f"{_percent(grant.rows_used, most)} % of the rows"
+    return f"{len(declared & used)} of {amount(len(declared), 'column')}, {share}"
 
 
 def line_of(grant: GrantDetail) -> tuple[object, ...]:
@@ -47,7 +48,7 @@ def show_used(grant: GrantDetail) -> None:
     """What was used of a grant, as a whole and of each dataset."""
     terminal.fields([("used", said(grant))], terminal.out())
     for name, one in grant.used.items():
-        reads = f"{one.reads:,} {'read' if one.reads == 1 else 'reads'}, {one.rows:,} rows"
+        reads = f"{amount(one.reads, 'read')}, {amount(one.rows, 'row')}"
         reads = f"{reads}, the last at {terminal.shown(one.last_at)}"
         terminal.say(f"  {name}: {', '.join(one.columns)} in {reads}")
 
@@ -83,7 +84,7 @@ def walk(gateway: Client, grants: Sequence[GrantDetail]) -> None:
         who = grant.principal or f"team {grant.team}"
         terminal.say(f"{number} of {len(grants)}  {grant.id}: {who} for {grant.purpose}")
         show_declared(grant)
-        terminal.fields([("unused", f"{grant.unused_days} days"), ("proposal", grant.proposal)], terminal.out())
+        terminal.fields([("unused", amount(grant.unused_days, "day")), ("proposal", grant.proposal)], terminal.out())
         show_used(grant)
         default = "r" if grant.proposal == "remove" else "k"
         answer = ""
@@ -92,7 +93,7 @@ def walk(gateway: Client, grants: Sequence[GrantDetail]) -> None:
         if answer == "q":
             return
         if answer == "r":
-            why = typer.prompt("why", default=f"reviewed: unused for {grant.unused_days} days")
+            why = typer.prompt("why", default=f"reviewed: unused for {amount(grant.unused_days, 'day')}")
             terminal.say(f"revoked {gateway.revoke_grant(grant.id, why).id}")
 
 

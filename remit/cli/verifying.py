@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from policy.amounts import amount
 from remit.errors import Misuse
 
 from . import options, telling, terminal
@@ -40,10 +41,10 @@ def verify(
     ] = True,
     as_json: options.Json = False,
 ) -> None:
-    """Recomputes the ledger from its raw rows: entries, tree, checkpoints and signatures.
+    """Recomputes the whole ledger from its raw rows.
 
-    It does so here and never asks the gateway; where something does not hold, it exits with 1, and on-call is told by
-    the gateway of REMIT_URL, where that is set."""
+    That is entries, tree, checkpoints and signatures. It does so here and never asks the gateway; where something does
+    not hold, it exits with 1, and on-call is told by the gateway of REMIT_URL, where that is set."""
     from audit.errors import BadNote, NotProven
     from audit.verify import verify as verify_ledger
 
@@ -68,7 +69,9 @@ def check_proof(
     entry: Annotated[Path | None, typer.Option(metavar="FILE", help="The entry's canonical text, to compare.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Checks a proof that you were handed, with the keys that you trust: no database, no gateway."""
+    """Checks a proof that you were handed, with a trusted key.
+
+    It needs no database and no gateway."""
     from audit.errors import BadNote, NotProven
     from audit.handed import check_proof as check
 
@@ -86,7 +89,7 @@ def check_proof(
         terminal.print_json(facts | {"signed_by": list(map(str, trusted))})
         return
     terminal.say(f"proven: this is entry {proven.seq:,} of the ledger")
-    terminal.say(f"  `{proven.origin}`, signed at {proven.size:,} entries")
+    terminal.say(f"  `{proven.origin}`, signed at {amount(proven.size, 'entry')}")
     terminal.say(said)
 
 
@@ -156,7 +159,7 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
             {"size": verdict.size, "root": verdict.root.hex(), **intact, **signed, "problems": problems}
         )
         return
-    terminal.say(f"{verdict.size:,} entries, root {verdict.root.hex() or 'unknown'}")
+    terminal.say(f"{amount(verdict.size, 'entry')}, root {verdict.root.hex() or 'unknown'}")
     if since:
         terminal.say(
             f"  read are those after the checkpoint of `{since}`; the tree says that those before are the same"

@@ -23,7 +23,9 @@ def key(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Prints the public key, which gateways are told in REMIT_WITNESSES; with --name makes one where there is none."""
+    """Prints the public key; with --name makes one.
+
+    Gateways are told of it in REMIT_WITNESSES. Where there is a key already, none is made."""
     from audit.errors import BadNote
     from audit.keyfiles import kept
     from audit.notes import COSIGNED, Signer
@@ -54,7 +56,9 @@ def serve(
         str, typer.Option(help="Anything wider than this machine belongs behind TLS.")
     ] = "127.0.0.1:8471",
 ) -> None:
-    """Starts the witness: co-signs checkpoints of these logs as long as each grew out of the last."""
+    """Starts the witness.
+
+    It co-signs checkpoints of these logs, as long as each grew out of the last."""
     from audit.notes import SIGNED
     from witness.server import listening
     from witness.server import serve as serve_witness
