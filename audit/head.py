@@ -65,7 +65,10 @@ class Head:
         """The time of an entry written at `now`: never before the last. Raises `ClockBehind` beyond 60 seconds."""
         if self.at - now > TOLERANCE:
             behind = (self.at - now).total_seconds()
-            raise ClockBehind(f"this machine's clock is {behind:.0f} s behind the ledger's last entry; set the clock")
+            raise ClockBehind(
+                f"this machine's clock is {behind:.0f} s behind the ledger's last entry; "
+                "set the clock, or, where it is right, wait: another was ahead"
+            )
         return max(now, self.at)
 
 

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from .engines import engine_for
 from .errors import DatabaseUnfit
@@ -113,7 +113,13 @@ def _check_settings(connection: Connection) -> None:
 
 
 def _check_version(connection: Connection) -> None:
-    found = MigrationContext.configure(connection).get_current_revision()
+    try:
+        found = MigrationContext.configure(connection).get_current_revision()
+    except ProgrammingError as problem:
+        raise DatabaseUnfit(
+            f"this role has no rights here ({_said(problem)}); run "
+            "`remit database migrate --database OWNER_URL --role ROLE` with its name"
+        ) from problem
     wanted = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
     if found != wanted:
         raise DatabaseUnfit(

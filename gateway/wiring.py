@@ -3,7 +3,6 @@
 import math
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -58,6 +57,7 @@ from policy.bundle import Bundle, load_bundle
 
 from .audiences import report_audiences
 from .calling import Calling, calling_of, owner_of, watch_alerts
+from .clock import SteadyClock
 from .metrics import Metrics
 from .parts import Parts
 from .settings import BadSetting, Settings
@@ -78,15 +78,17 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
 
     Raises `BadSetting`, `MisreadAll` (files), `BundleHeld`, `DatabaseUnfit` or `KeysUnfit` where it must not start.
     """
-    identity = _identity(settings)
+    steady = SteadyClock(clock)
+    identity = _identity(settings, steady.seconds)
     bundle = _load(settings)
     calling = calling_of(settings)
     with ExitStack() as stack:
         engine = stack.enter_context(_database(settings))
         instance = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+        # The machine's own clock: where it is behind, nothing is recorded.
         ledger = Ledger(engine, gateway=instance, clock=clock)
         stack.callback(ledger.close)
-        parts = _parts(settings, clock, engine, ledger, instance, identity, bundle, calling)
+        parts = _parts(settings, steady, engine, ledger, instance, identity, bundle, calling)
         stack.callback(parts.reader.close)
         parts.control.activate(bundle, actor=ACTOR)
         report_stores(ledger, bundle, settings.catalog.parent)
@@ -101,7 +103,7 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         stack.enter_context(every_few_seconds(parts.refused_tokens.sweep))
         stack.enter_context(every_few_seconds(LeftBehind(ledger).look, LEFT_BEHIND))
         stack.enter_context(every_few_seconds(partial(index_blocks, engine)))
-        stack.enter_context(every_few_seconds(Reviews(engine, ledger, clock).remind))
+        stack.enter_context(every_few_seconds(Reviews(engine, ledger, steady).remind))
         stack.enter_context(every_few_seconds(partial(parts.hold_runs.run, parts.control.refresh)))
         stack.enter_context(every_few_seconds(parts.alone.look, hurry=parts.alone.hurry))
         for upkeep, every in ((parts.delivery.look, EVERY), (parts.watchman.look, 10), (parts.counted.look, 5)):
@@ -177,14 +179,14 @@ def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
     alone.hurry.set()
 
 
-def _identity(settings: Settings) -> Identity:
+def _identity(settings: Settings, clock: Callable[[], float]) -> Identity:
     try:
         return Identity(
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience,
             teams_claim=settings.teams_claim,
             attribute_claims=settings.attribute_claims,
-            clock=time.time,
+            clock=clock,
         )
     except BadIssuer as wrong:
         raise BadSetting(f"`REMIT_OIDC_ISSUER`: {wrong}") from wrong

@@ -66,7 +66,8 @@ def _stores(top: Table) -> Iterator[tuple[str, Store]]:
         table.only(("driver",))
         driver = table.text("driver", "the driver that opens the store")
         if driver and driver not in DRIVERS:
-            table.refuse("driver", f"unknown driver `{shown(driver)}`", table.problems.near(driver, DRIVERS))
+            near = table.problems.near(driver, DRIVERS) or " or ".join(DRIVERS)
+            table.refuse("driver", f"unknown driver `{shown(driver)}`", near)
         yield name, Store(name, driver)
 
 

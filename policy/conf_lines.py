@@ -15,6 +15,8 @@ from .tables import closest, shown
 NAMES = "names are lower-case letters, digits and _, joined by dots"
 BLANKS = " \t"
 SECTIONS = (*MODEL, "data_classes", "purposes", "conditions", "rules")
+DECLARED_IN = {"data class": "data_classes", "purpose": "purposes", "condition": "conditions"}
+"""Where a name of each kind gets its meaning; words of other kinds are Remit's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,20 @@ class ConfProblems:
         self._found.append(Misread(self._file, line, reason, suggestion))
 
     def unknown(self, line: int, what: str, name: str, known: Iterable[str]) -> None:
-        """Notes that `name` is not one of `known`, and which of them is near."""
+        """Notes that `name` is not one of `known`, and which of them is near, or else what can be done."""
         # A file of a hundred thousand mistakes is not worth a hundred thousand searches.
         near = closest(name, known) if len(self._found) < 100 else None
-        self.refuse(line, f"unknown {what} `{shown(name)}`", near)
+        self.refuse(line, f"unknown {what} `{shown(name)}`" + ("" if near else _way_out(what, known)), near)
 
     def raise_any(self) -> None:
         """Raises `MisreadAll` where anything was noted."""
         if self._found:
             raise MisreadAll(self._found)
+
+
+def _way_out(what: str, known: Iterable[str]) -> str:
+    section = DECLARED_IN.get(what)
+    return f"; declare it in `[{section}]`" if section else f"; write {' or '.join(f'`{name}`' for name in known)}"
 
 
 def read_conf(data: bytes, problems: ConfProblems) -> ConfFile:

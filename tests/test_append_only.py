@@ -98,6 +98,12 @@ def test_a_database_without_the_schema_is_refused(database):
         check_fit(database.engine(), embedded=True)
 
 
+def test_a_role_that_was_given_no_rights_is_told_how_it_gets_them(database, owner):
+    owner.execute("REVOKE ALL ON alembic_version FROM remit_gateway")
+    with pytest.raises(DatabaseUnfit, match=r"no rights here .* `remit database migrate --database OWNER_URL --role"):
+        check_fit(database.engine(), embedded=False)
+
+
 def test_a_role_that_could_alter_the_ledger_is_refused(database, owner):
     with pytest.raises(
         DatabaseUnfit, match=r"is a superuser and owns `audit_entries`, its schema or the database and may change"

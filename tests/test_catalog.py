@@ -86,6 +86,7 @@ def test_an_audience_may_be_every_team_or_purpose(policies: Policies, folder: Pa
     [
         ("driver =", "drivr =", ["catalog.toml line 1: `stores.files.driver` is missing", "line 2: unknown key"]),
         ('"duckdb"', '"duckbd"', ["line 2: unknown driver `duckbd`; did you mean `duckdb`?"]),
+        ('"duckdb"', '"oracle"', ["line 2: unknown driver `oracle`; did you mean `duckdb`?"]),
         ('driver = "duckdb"', 'driver = "duckdb"\nuri = "x"', ["line 3: unknown key `stores.files.uri`"]),
         ("[stores.files]", "[stores.Files]", ["line 1: `Files` is no name"]),
         ('"files"\nlocation', '"file"\nlocation', ["line 7: unknown store `file`; did you mean `files`?"]),

@@ -101,8 +101,8 @@ def test_every_problem_of_a_file_is_told_at_once_in_the_order_of_lines() -> None
         f"policies.conf line {last - 2}: rule `a` has 1 fields, not 7: "
         "team, purpose, data class, action, condition, treatment, effect",
         f"policies.conf line {last - 1}: unknown effect `alow`; did you mean `allow`?",
-        f"policies.conf line {last}: unknown purpose `nope`",
-        f"policies.conf line {last}: unknown condition `no_such`",
+        f"policies.conf line {last}: unknown purpose `nope`; declare it in `[purposes]`",
+        f"policies.conf line {last}: unknown condition `no_such`; declare it in `[conditions]`",
         f"policies.conf line {last}: unknown action `raed`; did you mean `read`?",
         f"policies.conf line {last}: unknown treatment `hiden`; did you mean `hidden`?",
     ]
@@ -117,6 +117,8 @@ def test_every_problem_of_a_file_is_told_at_once_in_the_order_of_lines() -> None
         ("read, same_region", "read, ", "unknown condition ``"),
         ("same_region, pseudonym", "same_region, pseudo", "unknown treatment `pseudo`"),
         ("clear, allow", "clear, Allow", "did you mean `allow`?"),
+        ("clear, allow", "clear, perhaps", "unknown effect `perhaps`; write `allow` or `deny`"),
+        ("read, same_region", "fly, same_region", "unknown action `fly`; write `read` or `approve` or"),
         ("clear, allow", "clear, allow,", "has 8 fields"),
         ("clear, allow", "clear", "has 6 fields"),
         ("clear, allow", "clear, allow # for now", "unknown effect `allow # for now`"),
