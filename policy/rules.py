@@ -22,7 +22,10 @@ Choice = TypeVar("Choice")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One named line of `[rules]`; `team`, `purpose` and `data_class` may be `*`, `condition` may be `-`."""
+    """One named line of `[rules]`; `team`, `purpose` and `data_class` may be `*`, `condition` may be `-`.
+
+    Team `*` is any of the principal's teams: who is in none is spoken of by no rule, and refused for that.
+    """
 
     name: str
     team: str
