@@ -84,35 +84,36 @@ class Alerts:
 
     def take(
         self, signals: Sequence[Alert], mended: Sequence[Mended] = (), *, after: int, upto: int
-    ) -> tuple[Alert, ...]:
+    ) -> tuple[Alert, ...] | None:
         """Fold the signals of the entries `after` < seq ≤ `upto`, move the cursor; what was raised, oldest first.
 
         What a signal opens again is among it; what is `mended` is resolved.
 
         All in one transaction that holds the cursor's row, so that each entry counts once however many gateways
-        follow the ledger and wherever one of them stops. Nothing where another has moved the cursor meanwhile.
+        follow the ledger and wherever one of them stops. None where another has moved the cursor meanwhile.
         """
         with self._engine.begin() as connection:
             if not _hold_cursor(connection, after):
-                return ()
+                return None
             folded = _fold(connection, signals)
             if not (folded.raised or mended or any(signal.reopens for signal in signals)):
                 _store(connection, folded, upto)
                 return ()
-        raised: list[Alert] = []
+        raised: list[Alert] | None = None
 
         # Raising writes entries, and the ledger's head has to be locked before the cursor: hence once more, in order.
         def work(connection: Connection) -> Sequence[Entry]:
+            nonlocal raised
             if not _hold_cursor(connection, after):
                 return []
             again = _reopened(connection, signals, self._clock())
             new = _store(connection, _fold(connection, again.rest), upto)
-            raised.extend((*again.alerts, *new))
+            raised = [*again.alerts, *new]
             entries = [*again.entries, *map(_raised, new)]
             return entries + _mended(connection, mended, self._clock(), behind=len(entries))
 
         self._ledger.change(work, raises_epoch=False)
-        return tuple(raised)
+        return None if raised is None else tuple(raised)
 
     def raise_at_once(self, connection: Connection, entry: Entry) -> Sequence[Entry]:
         """Raise what `entry` says without waiting for the follower; the entries to write, `entry` first.

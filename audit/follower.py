@@ -21,8 +21,10 @@ from .tables import AUDIT_HEAD
 from .trail import after
 
 _POLL = 0.5
-_REST = 0.05
+_REST = 0.1
 """Seconds from hearing of an entry to the look: what is written meanwhile is read together, and answered first."""
+_BEHIND_OTHERS = 0.3
+"""The same once another gateway was faster: it does what there is to do, until it stops."""
 _BATCH = 500
 
 _PLACE = select(ALERT_CURSOR.c.seq, select(AUDIT_HEAD.c.size).scalar_subquery())
@@ -51,6 +53,7 @@ class Follower:
         self._alerts, self._deliver = alerts, deliver
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="follower", daemon=True)
+        self._rest = _REST
         self._lag: int | None = None
         self._last_error: str | None = None
 
@@ -84,7 +87,7 @@ class Follower:
             self._last_error = None
             if not has_more:
                 wait(_POLL)
-                self._stopping.wait(_REST)
+                self._stopping.wait(self._rest)
 
     def _look(self) -> bool:
         """Take the next batch; whether there is more behind it."""
@@ -98,7 +101,8 @@ class Follower:
         mended = [over for line in lines if (over := mended_of(line.seq, line.doc))]
         raised = self._alerts.take(signals, mended, after=cursor, upto=lines[-1].seq)
         self._lag = size - lines[-1].seq
-        for alert in raised:
+        self._rest = _BEHIND_OTHERS if raised is None else _REST
+        for alert in raised or ():
             log.warning("alert_raised", alert=alert.id, severity=str(alert.severity), title=alert.title)
             self._deliver(alert)
         return len(lines) == _BATCH

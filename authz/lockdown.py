@@ -8,8 +8,9 @@ THREADS = min(os.cpu_count() or 1, 4)
 MEMORY = "50%"
 """Of the machine's, for all streams of one dataset: past it a read fails, instead of the gateway."""
 
-BUFFER = "SET max_streaming_buffer_size = '1MB'"
-"""Rows that wait to be fetched, beside the batch that each thread is making. 10 MB make no stream faster."""
+BUFFER = "SET max_streaming_buffer_size = '4MB'"
+"""Rows that wait to be fetched, beside the batch that each thread is making: about two batches. A stream takes a tenth
+longer with 1 MB, and is no faster with 16."""
 
 SETTINGS = (
     # Rows that do not fit must not be spilled to a disk that nobody guards.

@@ -170,13 +170,13 @@ def alerts(database: "Database", ledger: Ledger) -> Alerts:
 
 
 def test_a_stored_alert_is_read_back_as_it_was(alerts: Alerts) -> None:
-    (raised,) = alerts.take([signal(1, sensitivity="high", classes=["user.b", "user.a"])], after=0, upto=1)
+    (raised,) = alerts.take([signal(1, sensitivity="high", classes=["user.b", "user.a"])], after=0, upto=1) or ()
     assert alerts.get(raised.id) == raised
     assert alerts.list() == (raised,)
 
 
 def test_raising_is_an_entry_that_names_the_alert(alerts: Alerts, database: "Database") -> None:
-    (raised,) = alerts.take([signal(1)], after=0, upto=1)
+    (raised,) = alerts.take([signal(1)], after=0, upto=1) or ()
     (line,) = after(database.engine(), 0, 10)
     assert (line.doc["kind"], line.doc["dataset"], line.doc["grant"]) == ("alert.raised", "keystrokes", "g1")
     assert line.doc["details"] == {
@@ -190,7 +190,7 @@ def test_raising_is_an_entry_that_names_the_alert(alerts: Alerts, database: "Dat
 
 def test_entries_that_were_taken_are_never_taken_again(alerts: Alerts) -> None:
     alerts.take([signal(1)], after=0, upto=1)
-    assert alerts.take([signal(1)], after=0, upto=1) == ()
+    assert alerts.take([signal(1)], after=0, upto=1) is None
     assert [alert.count for alert in alerts.list()] == [1]
 
 
@@ -201,7 +201,7 @@ def test_two_gateways_that_take_the_same_entries_raise_once(database: "Database"
     def take(own: Alerts) -> None:
         start.wait()
         for n in range(20):
-            raised.extend(own.take([signal(n + 1, code=f"c{n}", excess="outside")], after=n, upto=n + 1))
+            raised.extend(own.take([signal(n + 1, code=f"c{n}", excess="outside")], after=n, upto=n + 1) or ())
 
     gateways = [Thread(target=take, args=(Alerts(database.engine(), own, clock=lambda: START),)) for own in ledgers]
     for gateway in gateways:
@@ -232,7 +232,7 @@ def test_a_gateway_waits_for_the_one_that_is_counting_and_counts_nothing_twice(
 
 
 def test_acknowledging_says_who_and_why_and_is_an_entry(alerts: Alerts, database: "Database") -> None:
-    (raised,) = alerts.take([signal(1)], after=0, upto=1)
+    (raised,) = alerts.take([signal(1)], after=0, upto=1) or ()
     acknowledged = alerts.acknowledge(raised.id, by="olga", teams=["on_call"], why="asking ana")
     assert acknowledged == replace(
         raised, state="acknowledged", acknowledged_by="olga", acknowledged_at=START, acknowledged_why="asking ana"
@@ -244,7 +244,7 @@ def test_acknowledging_says_who_and_why_and_is_an_entry(alerts: Alerts, database
 
 
 def test_a_second_acknowledgement_changes_nothing_and_writes_nothing(alerts: Alerts, ledger: Ledger) -> None:
-    (raised,) = alerts.take([signal(1)], after=0, upto=1)
+    (raised,) = alerts.take([signal(1)], after=0, upto=1) or ()
     first = alerts.acknowledge(raised.id, by="olga", why="asking ana")
     size = ledger.head().size
     assert alerts.acknowledge(raised.id, by="eve", why="all is well") == first
@@ -252,7 +252,7 @@ def test_a_second_acknowledgement_changes_nothing_and_writes_nothing(alerts: Ale
 
 
 def test_of_many_acknowledgements_at_once_one_counts(alerts: Alerts, database: "Database") -> None:
-    (raised,) = alerts.take([signal(1)], after=0, upto=1)
+    (raised,) = alerts.take([signal(1)], after=0, upto=1) or ()
     people = [Thread(target=alerts.acknowledge, args=(raised.id,), kwargs={"by": f"p{n}", "why": ""}) for n in range(8)]
     for person in people:
         person.start()
@@ -263,7 +263,7 @@ def test_of_many_acknowledgements_at_once_one_counts(alerts: Alerts, database: "
 
 
 def test_counting_on_does_not_undo_an_acknowledgement(alerts: Alerts) -> None:
-    (raised,) = alerts.take([signal(1)], after=0, upto=1)
+    (raised,) = alerts.take([signal(1)], after=0, upto=1) or ()
     alerts.acknowledge(raised.id, by="olga", why="")
     assert alerts.take([signal(2, 1)], after=1, upto=2) == ()
     assert [(alert.count, alert.state, alert.acknowledged_by) for alert in alerts.list()] == [
@@ -281,7 +281,7 @@ def test_an_alert_that_cannot_be_recorded_is_not_raised_and_its_entry_is_not_tak
     with database.engine("owner").begin() as owner:
         owner.execute(text("GRANT INSERT ON audit_entries TO remit_gateway"))
     assert alerts.list() == ()
-    assert len(alerts.take([signal(1)], after=0, upto=1)) == 1
+    assert len(alerts.take([signal(1)], after=0, upto=1) or ()) == 1
 
 
 def test_an_alert_that_is_not_there_is_none(alerts: Alerts) -> None:
@@ -311,6 +311,6 @@ def test_hostile_names_reach_the_store_and_the_ledger_whole(
     (line,) = after(database.engine(), 0, 10)
     made = signal_of(line.seq, line.doc)
     assert made is not None
-    (raised,) = alerts.take([made], after=0, upto=1)
+    (raised,) = alerts.take([made], after=0, upto=1) or ()
     assert alerts.get(raised.id) == raised
     assert raised.actor == name

@@ -363,7 +363,7 @@ def test_the_alert_and_its_letters_are_there_together_or_not_at_all(database: "D
         gateway.alerts.take(signals_of(gateway), after=0, upto=1)
     assert gateway.alerts.list() == ()
     gateway.ask("GRANT INSERT ON outbox TO remit_gateway")
-    assert len(gateway.alerts.take(signals_of(gateway), after=0, upto=1)) == 1
+    assert len(gateway.alerts.take(signals_of(gateway), after=0, upto=1) or ()) == 1
     assert gateway.letters("waiting") == [("hook", "raised")]
     gateway.ledger.close()
 

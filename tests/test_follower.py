@@ -53,8 +53,10 @@ class Gateway:
         return self.delivered.get(timeout=PATIENCE)
 
     def has_caught_up(self) -> bool:
+        with self.engine.connect() as connection:
+            left = connection.execute(text("SELECT size - seq FROM audit_head, alert_cursor")).scalar_one()
         following = self.follower.following
-        return following.lag == 0 and following.last_error is None
+        return left == 0 == following.lag and following.last_error is None
 
 
 @pytest.fixture
@@ -106,6 +108,19 @@ def test_two_gateways_that_follow_one_ledger_raise_each_alert_once(database: "Da
     delivered = [alert.id for each in gateways for alert in each.delivered.queue]
     assert sorted(delivered) == sorted(alert.id for alert in kept)
     assert sorted((alert.actor, alert.count) for alert in kept) == sorted((f"p{n}", 2) for n in range(30))
+    for each in gateways:
+        each.ledger.close()
+
+
+def test_a_gateway_that_looks_after_another_goes_on_where_that_one_stops(database: "Database") -> None:
+    gateways = [Gateway(database, f"gateway-{n}") for n in range(2)]
+    with gateways[0].follower:
+        with gateways[1].follower:
+            for n in range(20):
+                gateways[0].ledger.append(refused(actor=f"p{n}"))
+            wait_until(gateways[0].has_caught_up)
+        gateways[1].ledger.append(refused(actor="the last"))
+        wait_until(lambda: any(alert.actor == "the last" for alert in gateways[0].delivered.queue))
     for each in gateways:
         each.ledger.close()
 
