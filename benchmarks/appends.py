@@ -61,7 +61,7 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         ours=ours,
         theirs=_crowd_of(_chainer, chain, scale),
     )
-    unhashed = appending(ledger_on(place, place.database("unhashed")), scale)
+    hashed, unhashed = (appending(ledger_on(place, place.database(name)), scale) for name in ("hashed", "unhashed"))
 
     def without_hashing() -> float:
         with _hashing_left_out():
@@ -72,8 +72,10 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
         against="the same path without",
         goal=Goal("time", 1.05),
         unit="entries",
-        how="the same ledger; the opponent's leaves and subtrees are zeros that nobody computes",
-        ours=ours,
+        how="ledgers that begin empty, both; the opponent's leaves and subtrees are zeros that nobody computes",
+        cause="Hashing an entry and growing the tree take 1.6 µs of the one interpreter, of some 75 that an entry "
+        "takes with 64 callers; the rest is how callers and batches happen to meet",
+        ours=hashed,
         theirs=without_hashing,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .contest import Goal, Result
 
-PROFILED = "The reasons are from profiles taken on 2026-11-21; a figure that has changed since may have another."
+PROFILED = "The reasons are from profiles taken on 2026-11-22; a figure that has changed since may have another."
 GROWTH = "## How cost grows\n"
 MOST_MILLISECONDS = 10
 """Of database time, for a page of the trail at 10,000,000 entries."""

@@ -24,7 +24,7 @@ def contests(place: Place, service: Service, scale: Scale) -> Iterator[Contest]:
             unit="reads",
             how="10 rows each through HTTP over connections that stay open; the opponent's ledger writes each of the "
             "two entries of a read in a transaction of its own",
-            cause="The processor is the limit, not the disk: a read costs the gateway 8 to 10 ms. A quarter of its "
+            cause="The processor is the limit, not the disk: a read costs the gateway about 8 ms. A quarter of its "
             "thread's work is DuckDB, which plans each statement anew, a quarter three statements to PostgreSQL "
             "(grants, budget, subjects); around it are HTTP and the two entries; an fsync takes 0.2",
             ours=_reading(service, scale),

@@ -32,6 +32,8 @@ def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
             unit="rows",
             how=f"{scale.rows:,} rows, {len(COLUMNS)} columns, none of which is the subject's, that were read before; "
             "ours knows who is in which batch, and records them before their rows leave",
+            cause="About 0.3 ms for each batch of 65,536 rows, and durable writes of 2 ms, in a scan of a tenth of a "
+            "second",
             ours=_scan(parts, name, scale, counted=True, again=True),
             theirs=_scan(parts, name, scale, counted=False, again=True),
         )
@@ -42,7 +44,8 @@ def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
             unit="rows",
             how="the same under a filter that was never asked before and keeps every row; ours reads the subject's "
             "column too, finds whom it has not met, and remembers who is in which batch",
-            cause="To read one column more is a quarter of the time of four, and to look each row's text up a quarter",
+            cause="The scan alone keeps both cores busy. To read one column more adds a quarter to it, and to look "
+            "each row's text up takes about 20 ns of a third thread",
             ours=_scan(parts, name, scale, counted=True, again=False),
             theirs=_scan(parts, name, scale, counted=False, again=False),
         )
