@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from policy.amounts import amount
 
+from .copying import entries
 from .errors import AuditError, KeyUnfit
 from .head import Session
 from .merkle import leaf_hash
@@ -27,7 +28,7 @@ HOLD = "SELECT FROM audit_tree FOR UPDATE SKIP LOCKED"
 HEAD = "SELECT size, frontier FROM audit_head"
 LAST = "SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1"
 NEW = """
-    COPY (SELECT seq, canonical, leaf FROM audit_entries WHERE seq > {} AND seq <= {} ORDER BY seq)
+    COPY (SELECT seq, canonical, leaf, NULL FROM audit_entries WHERE seq > {} AND seq <= {} ORDER BY seq)
     TO STDOUT (FORMAT BINARY)
 """
 RETIRED = "SELECT vkey FROM audit_keys WHERE became = 'retired'"
@@ -139,17 +140,15 @@ def _grown(session: Session, edge: Edge, size: int) -> Edge:
 def _leaves(session: Session, after: int, last: int) -> Iterator[bytes]:
     """The leaves of the entries `after` < seq ≤ `last`, hashed here."""
     seq = after
-    with session.cursor().copy(NEW.format(after, last)) as copy:
-        # The text's bytes are what was hashed: they need not become a text.
-        copy.set_types(("int8", "bytea", "bytea"))
-        for found, canonical, leaf in copy.rows():
-            seq += 1
-            if found != seq:
-                what = f"entry {found} is there twice" if found < seq else f"entry {seq} is missing"
-                raise LedgerChanged(min(found, seq), what)
-            if leaf_hash(canonical) != leaf:
-                raise LedgerChanged(seq, f"the text of entry {seq} is not what was hashed")
-            yield leaf
+    for found, canonical, leaf, _ in entries(session, NEW.format(after, last)):
+        seq += 1
+        if found != seq:
+            what = f"entry {found} is there twice" if found < seq else f"entry {seq} is missing"
+            raise LedgerChanged(min(found, seq), what)
+        hashed = leaf_hash(canonical or b"")
+        if hashed != leaf:
+            raise LedgerChanged(seq, f"the text of entry {seq} is not what was hashed")
+        yield hashed
     if seq != last:
         raise LedgerChanged(seq + 1, f"entry {seq + 1} is missing")
 

@@ -1,6 +1,7 @@
 """Appends while the tree is stored, signed and co-signed by a witness, against the same while nobody does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from witnessing import witnessing
 
@@ -23,9 +24,11 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
     engine, key = database.engine(), home / NAME
     Checkpointer(engine, signed, key=key, home=home).look()
     log = read(key).signers[0].verifier
+    # A checkpoint comes once a second: in a shorter round there may be one of them, or two.
+    longer = replace(scale, seconds=3 * scale.seconds)
     with witnessing(place.subfolder("witness"), log) as witness:
         quorum = Quorum((WitnessAt(witness.url, witness.key),), 1)
-        appended = appending(signed, scale)
+        appended = appending(signed, longer)
 
         def ours() -> float:
             with Checkpointer(engine, signed, key=key, home=home), Witnessing(engine, signed, quorum) as shown:
@@ -43,7 +46,7 @@ def contests(place: Place, scale: Scale) -> Iterator[Contest]:
             "process of its own on this machine",
             cause="reading back and hashing again takes processor time of the same two cores and the same interpreter",
             ours=ours,
-            theirs=appending(unsigned, scale),
+            theirs=appending(unsigned, longer),
         )
         # In a run of moments the threads may not have come to it.
         with Witnessing(engine, signed, quorum) as shown:
