@@ -209,7 +209,7 @@ class Service:
         return list(response.json()["items"])
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Alerts as on-call sees them, once alerting has caught up with everything that is written now."""
+        """Alerts as on-call sees them now: what was written a moment ago may not be among them yet."""
         response = self.call("GET", "/v1/alerts", "olga")
         assert response.status_code == 200, response.text
         return list(response.json()["items"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import NUMBERS, made_database
+from receivers import wait_until
 from service import HTTP, POLICIES, Service, serving
 
 from audit.notes import SIGNED, Signer
@@ -191,6 +192,7 @@ def test_a_read_without_an_end_got_an_unknown_number_of_rows_and_the_report_says
 
 
 def test_a_report_for_an_alert_is_about_its_dataset_from_a_day_before(told: Service) -> None:
+    wait_until(lambda: any(each["dataset"] == "events" for each in told.alerts()))
     alert = next(each for each in told.alerts() if each["dataset"] == "events")
     of_alert = told.call("GET", "/v1/reports/exposure", "sam", params={"alert": alert["id"]}).json()
     assert (of_alert["dataset"], of_alert["alert"]) == ("events", alert["id"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from asking import SENTENCE, aged, approved, asked, asked_for, looked, soon, step
+from receivers import wait_until
 from service import Service
 
 
@@ -112,6 +113,7 @@ def test_breaking_the_glass_reads_at_once_pages_and_waits_for_somebody_elses_rev
     assert (request["state"], request["break_glass"], request["reviewed_by"]) == ("granted", True, None)
     assert service.rows("long", "lea", grant=request["grant"], limit=3).num_rows == 3
     assert detail(service, request["grant"], "lea")["state"] == "active"
+    wait_until(lambda: any(each["grant"] == request["grant"] for each in service.alerts()))
     (alert,) = [each for each in service.alerts() if each["grant"] == request["grant"]]
     assert (alert["severity"], alert["code"]) == (3, "break_glass")
     assert step(service, request["id"], "review", "lea").json()["code"] == "not_approver"
