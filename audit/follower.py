@@ -48,7 +48,7 @@ class Follower:
     """`with Follower(…):` follows the ledger until it ends; `deliver` gets each raised alert and must not block."""
 
     def __init__(self, engine: Engine, alerts: Alerts, deliver: Callable[[Alert], None]) -> None:
-        # Each look is one statement, which needs no BEGIN and COMMIT.
+        # What it asks is one statement each, which needs no BEGIN and COMMIT.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._alerts, self._deliver = alerts, deliver
         self._stopping = Event()

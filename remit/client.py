@@ -4,20 +4,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Told, Whoami
 from .connection import Connection, Token, canonical
-from .errors import GatewayFault, Misuse
+from .errors import Misuse
 from .granted import Granted
 from .requests import Requests
 from .rows import RowReader
 from .subjects import Subjects
 
-T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8470"
 _ALERT, _ALERTS = TypeAdapter(Alert), TypeAdapter(Page[Alert])
 _CHECK, _RELOADED = TypeAdapter(Check), TypeAdapter(Reloaded)
@@ -133,7 +132,7 @@ class Client:
         >>> [dataset.name for dataset in client.datasets()]
         ['events', 'long', 'nobodys']
         """
-        return self._every("/v1/datasets", _DATASETS)
+        return self._connection.every("/v1/datasets", _DATASETS)
 
     def dataset(self, name: str) -> Dataset:
         """One dataset of the catalogue.
@@ -149,7 +148,7 @@ class Client:
         >>> [(grant.status, list(grant.datasets), grant.max_rows) for grant in client.grants()]
         [('active', ['events'], 100000)]
         """
-        return self._every("/v1/grants", _GRANTS, everybody="true" if everybody else None)
+        return self._connection.every("/v1/grants", _GRANTS, everybody="true" if everybody else None)
 
     def add_grant(self, scope: Mapping[str, object]) -> Grant:
         """Grants a declared scope: the shape of a scope file, times in RFC 3339."""
@@ -177,7 +176,7 @@ class Client:
         wanted = {"actor": actor, "team": team, "dataset": dataset, "purpose": purpose, "code": code}
         wanted |= {"kind": kind, "grant": grant, "read": read}
         times = {"from": _instant(since, "since"), "to": _instant(until, "until")}
-        return self._every("/v1/audit/entries", _ENTRIES, **wanted, **times)
+        return self._connection.every("/v1/audit/entries", _ENTRIES, **wanted, **times)
 
     def entries_after(self, seq: int) -> Page[Line]:
         """The next entries after number `seq`, oldest first, and the number to go on from; none where none is new."""
@@ -217,7 +216,7 @@ class Client:
 
     def alerts(self) -> Iterator[Alert]:
         """Every alert, newest first."""
-        return self._every("/v1/alerts", _ALERTS)
+        return self._connection.every("/v1/alerts", _ALERTS)
 
     def alert(self, alert: int | str) -> Alert:
         """One alert with its evidence."""
@@ -244,7 +243,7 @@ class Client:
 
     def pauses(self) -> Iterator[Pause]:
         """Every pause in force."""
-        return self._every("/v1/pauses", _PAUSES)
+        return self._connection.every("/v1/pauses", _PAUSES)
 
     def lift(self, pause: str, why: str) -> Pause:
         """Proposes to lift a pause, or lifts it where somebody else proposed that; `lifted` says which."""
@@ -270,17 +269,6 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    def _every(self, path: str, shape: TypeAdapter[Page[T]], **query: str | None) -> Iterator[T]:
-        cursor: str | None = None
-        while True:
-            page = self._connection.get(path, shape, before=cursor, **query)
-            yield from page.items
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise GatewayFault(f"the list `{path}` never ends: its cursor stays where it is")
-            cursor = page.next
 
 
 def _ask(

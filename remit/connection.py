@@ -10,7 +10,7 @@ from weakref import finalize
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
-from .answers import Problem
+from .answers import Page, Problem
 from .errors import BrokenStream, GatewayFault, Misuse, Refused, Unreachable
 
 T = TypeVar("T")
@@ -59,6 +59,20 @@ class Connection:
         if _media_type(response) != "text/plain":
             raise _not_remit(response)
         return response.text
+
+    def every(
+        self, path: str, shape: TypeAdapter[Page[T]], cursor: str = "before", /, **query: str | None
+    ) -> Iterator[T]:
+        """Everything in a list of pages, each fetched as it is taken; `cursor` is what the list calls its own."""
+        at: str | None = None
+        while True:
+            page = self.get(path, shape, **{cursor: at}, **query)
+            yield from page.items
+            if page.next is None:
+                return
+            if page.next == at:
+                raise GatewayFault(f"the list `{path}` never ends: its cursor stays where it is")
+            at = page.next
 
     def post(self, path: str, body: Mapping[str, object], shape: TypeAdapter[T]) -> T:
         """The answer to POST with a JSON body."""

@@ -82,24 +82,12 @@ class Granted:
 
     def reads(self, grant: str) -> Iterator[GrantRead]:
         """Every read under a grant, newest first, fetched as they are taken."""
-        before: str | None = None
-        while True:
-            page = self._connection.get(f"{_path(grant)}/reads", _READS, before=before)
-            yield from page.items
-            if page.next is None or page.next == before:
-                return
-            before = page.next
+        return self._connection.every(f"{_path(grant)}/reads", _READS)
 
     def review(self) -> tuple[GrantDetail, ...]:
         """The grants on datasets that the caller's teams own, longest unused first."""
-        found: list[GrantDetail] = []
-        after: str | None = None
-        while True:
-            page = self._connection.get("/v1/grants:review", _REVIEWED, after=after)
-            found += page.items
-            if page.next is None or page.next == after:
-                return tuple(sorted(found, key=lambda each: -each.unused_days))
-            after = page.next
+        found = self._connection.every("/v1/grants:review", _REVIEWED, "after")
+        return tuple(sorted(found, key=lambda each: -each.unused_days))
 
 
 def _path(grant: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from .answers import GrantedDataset, Page
 from .connection import Connection
-from .errors import GatewayFault, Misuse
+from .errors import Misuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +138,7 @@ class Requests:
 
     def all(self, *, everybody: bool = False) -> Iterator[Request]:
         """Requests that the caller made, would read under or has a say in, newest first; or everybody's."""
-        cursor: str | None = None
-        while True:
-            page = self._connection.get(
-                "/v1/requests", _REQUESTS, before=cursor, everybody="true" if everybody else None
-            )
-            yield from page.items
-            if page.next is None:
-                return
-            if page.next == cursor:
-                raise GatewayFault("the list of requests never ends: its cursor stays where it is")
-            cursor = page.next
+        return self._connection.every("/v1/requests", _REQUESTS, everybody="true" if everybody else None)
 
     def get(self, id: str) -> Request:
         """One request as it is now."""

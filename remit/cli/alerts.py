@@ -64,10 +64,12 @@ def contain(
     """Suspends or pauses what the alert is about, in every gateway.
 
     That it stays closed is tested from then on."""
+    from audit.severities import AROUND_REMIT
+
     with options.gateway() as gateway:
         contained = gateway.contain(alert, why, what=what, target=target)
     _show(contained, as_json=as_json)
-    if contained.code == "store_exposed":
+    if contained.code == AROUND_REMIT:
         terminal.note("the files are as open as before: only taking their permissions away closes them")
 
 

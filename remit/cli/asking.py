@@ -101,9 +101,10 @@ def _wanted(dataset: Dataset) -> dict[str, Any]:
         if not text:
             return text
         try:
-            if unknown := columns_of(parse(text)) - names:
+            parsed = parse(text)
+            if unknown := columns_of(parsed) - names:
                 raise Misuse(f"`{dataset.name}` has no column {', '.join(sorted(unknown))}")
-            typed(parse(text), {column.name: ColumnType(column.type) for column in dataset.columns})
+            typed(parsed, {column.name: ColumnType(column.type) for column in dataset.columns})
         except BadRows as bad:
             raise Misuse(f"the filter was not understood: {bad}") from bad
         return text
