@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 import audit.checkpointer
@@ -27,6 +28,7 @@ NOT_YET = "not signed"
 
 
 def main(url: str, home: Path, witness: str, key: str) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # its answers alone go to stdout
     audit.checkpointer.APART = audit.witnessing.LEFT_ALONE = 0
     engine = engine_for(url)
     ledger = Ledger(engine, gateway=f"gw-{datetime.now(UTC):%H%M%S%f}", clock=lambda: datetime.now(UTC))

@@ -1,6 +1,5 @@
 """Ways past the gate that were tried once and must stay shut."""
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -44,22 +43,6 @@ def test_the_deepest_filter_reads_and_leaves_its_end(service: Service) -> None:
     assert response.status_code == 200, response.text
     assert end_of(service, response.headers["Remit-Read"])["kind"] == "read.completed"
     assert "characters" in response.headers["Remit-Rows"]
-
-
-def test_the_end_of_an_answer_does_not_wait_until_the_client_has_its_beginning() -> None:
-    async def is_sent_at_once() -> int:
-        came = asyncio.get_running_loop().create_future()
-        with _listen(("127.0.0.1", 0)) as listener:
-            async with await asyncio.start_server(lambda _, out: came.set_result(out), sock=listener):
-                _, client = await asyncio.open_connection(*listener.getsockname())
-                answer = await came
-                option = answer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-                for end in (client, answer):
-                    end.close()
-                    await end.wait_closed()
-        return int(option)
-
-    assert asyncio.run(is_sent_at_once())
 
 
 def test_a_fault_is_logged_without_its_message_and_variables() -> None:
