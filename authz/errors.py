@@ -48,8 +48,8 @@ class BundleHeld(AuthzError):
     """A bundle is not let in: `digest` is its name, `alerts` those whose hold checks it would open, `what` says how."""
 
     def __init__(self, digest: str, alerts: tuple[int, ...], what: str) -> None:
-        named = ", ".join(map(str, alerts))
-        super().__init__(f"this bundle would open again what alert {named} closed: {what}")
+        named = f"alert{'s' * (len(alerts) > 1)} {', '.join(map(str, alerts))}"
+        super().__init__(f"this bundle would open again what {named} closed: {what}")
         self.digest = digest
         self.alerts = alerts
         self.what = what

@@ -72,13 +72,13 @@ def detail_json(
     }
 
 
-def still_open(what: str, still: StillOpen, accepting: str = "") -> Failed:
-    """The problem of what is not done because hold checks find something open; `accepting` is how that is accepted."""
+def still_open(what: str, still: StillOpen, accepting: str) -> Failed:
+    """The problem of what is not done because hold checks find something open; `accepting` leads on to accepting it."""
     said = list(dict.fromkeys(sentence(check.held.access) for check in still.checks))
     more = f"; and {len(said) - MOST_NAMED} more" if len(said) > MOST_NAMED else ""
     detail = f"{what}, for this would be open: {'; '.join(said[:MOST_NAMED])}{more}"
-    help = "close it first: narrow the rule or the audience, or revoke the grant"
-    return Failed("hold_check", detail, f"{help}; or have two people accept it: `{accepting}`" if accepting else help)
+    help = "close it first: narrow the rule or the audience, or revoke the grant; or have two people accept it"
+    return Failed("hold_check", detail, f"{help}: `{accepting}`")
 
 
 def _step_json(step: Step) -> dict[str, Any]:

@@ -211,7 +211,8 @@ PROBLEMS: Mapping[str, tuple[Any, ...]] = {
     ),
     "hold_check": (
         "pause `p-1` stays, for this would be open: bob of sales reads x of pointer_events for train_ai_system",
-        "close it first: narrow the rule or the audience, or revoke the grant",
+        "close it first: narrow the rule or the audience, or revoke the grant; or have two people accept it: "
+        "`remit alerts resolve 17`",
     ),
     "second_person": (
         "you proposed to lift pause `p-1`: it takes somebody else to do it",

@@ -75,7 +75,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
             raise Failed("not_found", f"there is no pause `{id}`", "`GET /v1/pauses` lists those in force")
         match parts.containment.lift(one, by=who, why=body.why, under=under):
             case StillOpen() as still:
-                raise still_open(f"pause `{id}` stays", still)
+                # `resolve` names what they would accept.
+                raise still_open(f"pause `{id}` stays", still, f"remit alerts resolve {still.checks[0].alert}")
             case None:
                 detail = f"you proposed to lift pause `{id}`: it takes somebody else to do it"
                 raise Failed("second_person", detail, "ask another person who may respond to alerts")

@@ -195,7 +195,9 @@ def test_a_bundle_that_opens_what_was_closed_is_let_in_by_two_people_and_the_sev
     assert [step["event"] for step in history] == ["contained", "resolved", "reopened", "contained"]
     assert history[-1]["by"] == "remit"
     (pause,) = own.call("GET", "/v1/pauses", "olga").json()["items"]
-    assert post(own, f"/v1/pauses/{pause['id']}:lift").json()["code"] == "hold_check"
+    stays = post(own, f"/v1/pauses/{pause['id']}:lift").json()
+    assert stays["code"] == "hold_check"
+    assert f"`remit alerts resolve {alert['id']}`" in stays["help"]
     refused = post(own, f"/v1/alerts/{alert['id']}:resolve").json()
     assert refused["code"] == "hold_check"
     named = re.search(f"remit alerts accept {alert['id']} --open (sha256:[0-9a-f]+)", refused["help"])
