@@ -1,13 +1,14 @@
 """Alerts as rows of their table, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, tuple_, union_all, update
 
 from .alert_tables import ALERTS
-from .severities import Severity
+from .folding import QUIET
+from .severities import SEVERAL_EXCESSES, SPREAD_WITHIN, Severity
 from .signals import Alert, Evidence
 
 _SAME = tuple(
@@ -22,6 +23,33 @@ COUNTED = (
     .where(ALERTS.c.id == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in ("count", "last_seq", "last_at", "evidence")})
 )
+
+
+_DATASET, _GRANT = func.coalesce(ALERTS.c.dataset, ""), func.coalesce(ALERTS.c.grant_id, "")
+
+
+def known_to(connection: Connection, signals: Sequence[Alert]) -> Sequence[Alert]:
+    """The stored alerts that `fold` has to know for these signals: few, however many their principals have.
+
+    Those with the key of a signal, or of the alert over several excesses; and of the other excesses of these principals
+    the last one of each dataset and code.
+    """
+    first = min(signal.last_at for signal in signals)
+    spreading = {signal.actor for signal in signals if signal.evidence.is_excess}
+    keys = {tuple(part or "" for part in signal.key) for signal in signals}
+    keys |= {(actor, "", "", SEVERAL_EXCESSES.name) for actor in spreading}
+    of_key = tuple_(ALERTS.c.actor, _DATASET, _GRANT, ALERTS.c.code).in_(keys)
+    same = select(ALERTS).where(ALERTS.c.last_at >= first - QUIET, of_key)
+    kind = (ALERTS.c.actor, _DATASET, ALERTS.c.code)
+    recent = (
+        ALERTS.c.last_at >= first - SPREAD_WITHIN,
+        ALERTS.c.actor.in_(spreading),
+        ALERTS.c.evidence["is_excess"].as_boolean(),
+    )
+    latest = select(*kind, func.max(ALERTS.c.last_at)).where(*recent).group_by(*kind)
+    others = select(ALERTS).where(*recent, tuple_(*kind, ALERTS.c.last_at).in_(latest))
+    rows = connection.execute(union_all(same, others)).mappings()
+    return tuple({row["id"]: alert_of(row) for row in rows}.values())
 
 
 def counts_of(alert: Alert) -> dict[str, Any]:

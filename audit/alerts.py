@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from .alert_rows import COUNTED, alert_of, counts_of, row_of
+from .alert_rows import COUNTED, alert_of, counts_of, known_to, row_of
 from .alert_tables import ALERT_CURSOR, ALERTS
 from .drafts import stamp
 from .entries import Entry, Kind
-from .folding import QUIET, Folded, fold
+from .folding import Folded, fold
 from .ledger import Ledger
 from .mending import Mended
 from .outbox import enqueue
@@ -143,13 +143,7 @@ def _hold_cursor(connection: Connection, after: int) -> bool:
 def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
     if not signals:
         return Folded((), ())
-    known = connection.execute(
-        select(ALERTS).where(
-            ALERTS.c.actor.in_({signal.actor for signal in signals}),
-            ALERTS.c.last_at >= min(signal.last_at for signal in signals) - QUIET,
-        )
-    ).mappings()
-    return fold(map(alert_of, known), signals)
+    return fold(known_to(connection, signals), signals)
 
 
 def _store(connection: Connection, folded: Folded, upto: int) -> tuple[Alert, ...]:

@@ -28,7 +28,9 @@ class Folded:
 def fold(known: Iterable[Alert], signals: Iterable[Alert]) -> Folded:
     """Fold `signals`, in the order of their entries, into the `known` alerts of the same principals.
 
-    `known` has to hold every alert of these principals that counted within `QUIET` before the first signal.
+    `known` has to hold each alert that counted within `QUIET` before the first signal and has the key of a signal, or
+    of the alert over several excesses; and, where a signal is an excess, of its principal's other excesses within
+    `SPREAD_WITHIN` the last one of each dataset and code. More changes nothing.
     """
     board = _Board()
     for alert in sorted(known, key=lambda alert: (alert.last_at, alert.id)):

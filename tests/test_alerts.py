@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,25 @@ def test_a_stored_alert_is_read_back_as_it_was(alerts: Alerts) -> None:
     (raised,) = alerts.take([signal(1, sensitivity="high", classes=["user.b", "user.a"])], after=0, upto=1) or ()
     assert alerts.get(raised.id) == raised
     assert alerts.list() == (raised,)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_raised_and_counted_is_what_it_would_be_beside_all_alerts_there_are(alerts: Alerts, seed: int) -> None:
+    chance, minutes, kept, seq = Random(seed), 0.0, dict[int, Alert](), 0
+    for _ in range(30):
+        batch = []
+        for _ in range(chance.randint(1, 5)):
+            seq, minutes = seq + 1, minutes + chance.choice((0, 0, 1, 3, 9, 40))
+            fields = {"actor": ("ana", "bob"), "dataset": ("d", "e", None), "grant": ("g", "h", None)}
+            fields |= {"code": ("revoked", "expired", "no_rule"), "sensitivity": ("low", "high")}
+            fields |= {"classes": (["a"], ["b"], ["a", "b"]), "kind": (*["read.refused"] * 4, "store.exposed")}
+            batch.append(signal(seq, minutes, **{name: chance.choice(values) for name, values in fields.items()}))
+        folded = fold(kept.values(), batch)
+        kept |= {alert.id: alert for alert in folded.counted}
+        kept |= {id: replace(alert, id=id) for id, alert in enumerate(folded.raised, len(kept) + 1)}
+        alerts.take(batch, after=seq - len(batch), upto=seq)
+    assert {alert.id: alert for alert in alerts.list(limit=1_000)} == kept
+    assert {"several_excesses", "no_rule"} <= {alert.code for alert in kept.values()}
 
 
 def test_raising_is_an_entry_that_names_the_alert(alerts: Alerts, database: "Database") -> None:
