@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, tuple_, union_all, update
+from sqlalchemy import CompoundSelect, Connection, RowMapping, bindparam, func, select, tuple_, union_all, update
 
 from .alert_tables import ALERTS
 from .folding import QUIET
@@ -25,7 +25,22 @@ COUNTED = (
 )
 
 
-_DATASET, _GRANT = func.coalesce(ALERTS.c.dataset, ""), func.coalesce(ALERTS.c.grant_id, "")
+def _known() -> CompoundSelect[Any]:
+    """Alerts of these `keys` since `quiet`, and since `spread` each last excess of the `spreading` principals."""
+    dataset, grant = func.coalesce(ALERTS.c.dataset, ""), func.coalesce(ALERTS.c.grant_id, "")
+    of_key = tuple_(ALERTS.c.actor, dataset, grant, ALERTS.c.code).in_(bindparam("keys", expanding=True))
+    same = select(ALERTS).where(ALERTS.c.last_at >= bindparam("quiet"), of_key)
+    kind = (ALERTS.c.actor, dataset, ALERTS.c.code)
+    recent = (
+        ALERTS.c.last_at >= bindparam("spread"),
+        ALERTS.c.actor.in_(bindparam("spreading", expanding=True)),
+        ALERTS.c.evidence["is_excess"].as_boolean(),
+    )
+    latest = select(*kind, func.max(ALERTS.c.last_at)).where(*recent).group_by(*kind)
+    return union_all(same, select(ALERTS).where(*recent, tuple_(*kind, ALERTS.c.last_at).in_(latest)))
+
+
+_KNOWN = _known()
 
 
 def known_to(connection: Connection, signals: Sequence[Alert]) -> Sequence[Alert]:
@@ -38,17 +53,8 @@ def known_to(connection: Connection, signals: Sequence[Alert]) -> Sequence[Alert
     spreading = {signal.actor for signal in signals if signal.evidence.is_excess}
     keys = {tuple(part or "" for part in signal.key) for signal in signals}
     keys |= {(actor, "", "", SEVERAL_EXCESSES.name) for actor in spreading}
-    of_key = tuple_(ALERTS.c.actor, _DATASET, _GRANT, ALERTS.c.code).in_(keys)
-    same = select(ALERTS).where(ALERTS.c.last_at >= first - QUIET, of_key)
-    kind = (ALERTS.c.actor, _DATASET, ALERTS.c.code)
-    recent = (
-        ALERTS.c.last_at >= first - SPREAD_WITHIN,
-        ALERTS.c.actor.in_(spreading),
-        ALERTS.c.evidence["is_excess"].as_boolean(),
-    )
-    latest = select(*kind, func.max(ALERTS.c.last_at)).where(*recent).group_by(*kind)
-    others = select(ALERTS).where(*recent, tuple_(*kind, ALERTS.c.last_at).in_(latest))
-    rows = connection.execute(union_all(same, others)).mappings()
+    wanted = {"keys": keys, "quiet": first - QUIET, "spreading": spreading, "spread": first - SPREAD_WITHIN}
+    rows = connection.execute(_KNOWN, wanted).mappings()
     return tuple({row["id"]: alert_of(row) for row in rows}.values())
 
 
