@@ -17,9 +17,8 @@ from policy.bundle import Bundle
 from policy.errors import MisreadAll
 from policy.values import Pause, Principal
 
-from .bundles import BundleStore
 from .gate import Acceptance, Gate
-from .pauses import PauseStore
+from .in_force import InForce, InForceStore
 
 log = structlog.get_logger()
 
@@ -57,16 +56,14 @@ class Control:
     def __init__(
         self,
         ledger: Ledger,
-        pauses: PauseStore,
-        bundles: BundleStore,
+        stored: InForceStore,
         load: Callable[[], Bundle],
         bundle: Bundle,
         gate: Gate,
     ) -> None:
         self._gate = gate
         self._ledger = ledger
-        self._pauses = pauses
-        self._bundles = bundles
+        self._stored = stored
         self._load = load
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
@@ -90,11 +87,11 @@ class Control:
         Raises `BundleHeld` where it would open what was closed and two people have not accepted that.
         """
         for _ in range(ATTEMPTS):
-            epoch = self._ledger.head().epoch
-            is_new = self._bundles.in_force() != bundle.digest
+            before = self._stored.read()
+            is_new = before.digest != bundle.digest
             accepted = self._gate.pass_through(bundle, actor=actor) if is_new else ()
             try:
-                return self._put(bundle, actor, accepted, epoch)
+                return self._put(bundle, actor, accepted, before.epoch)
             except StaleEpoch:
                 continue
         raise NotRecorded("what is in force keeps changing; the bundle was never held against the newest of it")
@@ -105,14 +102,14 @@ class Control:
         entry = Entry(Kind.POLICY_ACTIVATED, actor=actor, digest=bundle.digest, details=details)
 
         def work(connection: Connection) -> Sequence[Entry]:
-            self._bundles.put(connection, bundle.digest)
+            self._stored.put_bundle(connection, bundle.digest)
             return [entry]
 
         with self._lock:
             asked = time.monotonic()
-            (recorded,) = self._ledger.change(work, epoch=epoch)
+            self._ledger.change(work, epoch=epoch)
             self._state = replace(self._state, bundle=bundle)
-            self._take(recorded.epoch)
+            self._take(self._stored.read())
             self._confirmed = asked
 
     def reload(self, *, actor: str) -> Bundle:
@@ -135,7 +132,7 @@ class Control:
             raise
 
     def refresh(self) -> State:
-        """Read the control epoch and what is in force under it; raises `NotRecorded`, or what the database raises.
+        """Read what is in force now; raises `NotRecorded`, or what the database raises.
 
         Whoever waited while another asked has that answer: it is newer than the question.
         """
@@ -143,9 +140,9 @@ class Control:
         with self._lock:
             if self._confirmed < asked:
                 asking = time.monotonic()
-                epoch = self._ledger.head().epoch
-                if epoch != self._state.epoch or not self._state.is_agreed:
-                    self._take(epoch)
+                found = self._stored.read()
+                if found.epoch != self._state.epoch or not self._state.is_agreed:
+                    self._take(found)
                 self._confirmed = asking
             return self.state
 
@@ -159,14 +156,11 @@ class Control:
         """Whether the control epoch was asked for within the last `CONFIRM_WITHIN` seconds, and answered."""
         return self._state.is_agreed and time.monotonic() - self._confirmed <= CONFIRM_WITHIN
 
-    def _take(self, epoch: int) -> None:
-        """Take over what is in force. The epoch was read before it, so what changes meanwhile makes it stale."""
-        pauses = tuple(one.pause for one in self._pauses.in_force())
-        digest = self._bundles.in_force()
+    def _take(self, found: InForce) -> None:
         bundle = self._state.bundle
-        if bundle.digest != digest:
-            bundle = self._found(digest) or bundle
-        self._state = State(epoch, bundle, pauses, is_agreed=bundle.digest == digest)
+        if bundle.digest != found.digest:
+            bundle = self._found(found.digest) or bundle
+        self._state = State(found.epoch, bundle, found.pauses, is_agreed=bundle.digest == found.digest)
 
     def _found(self, digest: str) -> Bundle | None:
         """The bundle that another gateway put in force, if the files here have become the same."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, or_, select, text, update
 
 from audit.entries import Entry, Kind
+from audit.errors import NotRecorded
 from audit.ledger import Ledger
 from policy.lifecycle import becomes
 from policy.names import ancestry
@@ -26,11 +27,22 @@ KIND_OF = {
 }
 """The entry that each change of status leaves."""
 
+# Grants beside the control epoch that they were found under, also where there is none.
+_NAMED = text(
+    """
+    SELECT head.epoch, grants.id, scope, status, rows_used, subjects, is_spent, added_at
+    FROM audit_head AS head LEFT JOIN (
+        grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id
+    ) ON grants.id = :named
+    """
+)
 # An hour more than in force: the decision goes by the gateway's clock, which may differ from the database's.
 _CANDIDATES = text(
     """
-    SELECT id, scope, status, rows_used, subjects, is_spent, added_at
-    FROM grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id WHERE id IN (
+    SELECT head.epoch, grants.id, scope, status, rows_used, subjects, is_spent, added_at
+    FROM audit_head AS head LEFT JOIN (
+        grants LEFT JOIN grant_subjects ON grant_subjects.grant_id = grants.id
+    ) ON grants.id IN (
         SELECT grant_id FROM grant_datasets
         WHERE dataset = :dataset AND (principal = :principal OR team = ANY(:teams)) AND ends > now() - interval '1 hour'
         UNION ALL (
@@ -44,7 +56,7 @@ _CANDIDATES = text(
             WHERE dataset = :dataset AND team = own.team AND ends <= now() - interval '1 hour'
             ORDER BY ends DESC LIMIT 1
         ) AS ended
-    ) ORDER BY id
+    ) ORDER BY grants.id
     """
 )
 _OF_MANY = text(
@@ -80,19 +92,21 @@ class GrantStore:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ledger = ledger
 
-    def candidates(self, principal: Principal, dataset: str, named: str | None = None) -> list[Grant]:
+    def candidates(self, principal: Principal, dataset: str, named: str | None = None) -> tuple[int, list[Grant]]:
         """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id.
+
+        Before them the control epoch under which they were found.
 
         Of those that have ended there is the last one for each of them: each ended grant is refused alike, and a read
         must not cost more for all that there ever were. Where one is `named` it alone is looked at, whosever it is.
         """
-        if named is not None:
-            grant = self.get(named)
-            return [grant] if grant else []
         teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
         sought = {"principal": principal.name, "teams": teams, "dataset": dataset}
         with self._engine.connect() as connection:
-            return [_grant(row) for row in connection.execute(_CANDIDATES, sought)]
+            found = connection.execute(*((_CANDIDATES, sought) if named is None else (_NAMED, {"named": named}))).all()
+        if not found:
+            raise NotRecorded("audit_head has lost its row; run `remit audit verify`")
+        return found[0].epoch, [_grant(row) for row in found if row.id is not None]
 
     def get(self, grant: str) -> Grant | None:
         """The grant with this id, or None."""

@@ -21,7 +21,7 @@ from policy.decide import decide
 from policy.decision import Allow, Decision, Refuse
 from policy.values import Principal, ReadRequest
 
-from .control import Control, State
+from .control import Control
 from .grants import GrantStore
 from .permit import Permit, seal
 from .records import Records
@@ -72,7 +72,12 @@ class Guard:
         read = new_read_id()
         for _ in range(ATTEMPTS):
             state, asked = self._control.state, time.monotonic()
-            decision = self._decide(request, principal, state)
+            epoch, grants = self._grants.candidates(principal, request.dataset, request.grant)
+            if epoch != state.epoch:
+                state = self._control.refresh()
+            if epoch != state.epoch:
+                continue
+            decision = decide(request, principal, grants, state.pauses, state.bundle, self._clock())
             try:
                 match decision:
                     case Allow() as plan:
@@ -92,7 +97,8 @@ class Guard:
         """Say what would happen and why; reads nothing, and records that it was asked."""
         read = new_read_id()
         state = self._control.refresh()
-        decision = self._decide(request, principal, state)
+        _, grants = self._grants.candidates(principal, request.dataset, request.grant)
+        decision = decide(request, principal, grants, state.pauses, state.bundle, self._clock())
         bundle = state.bundle
         match decision:
             case Allow() as plan:
@@ -122,10 +128,6 @@ class Guard:
             case Allow() as plan if _shape(plan) != _shape(permit.plan):
                 return "rules_changed"
         return permit.under(state.epoch)
-
-    def _decide(self, request: ReadRequest, principal: Principal, state: State) -> Decision:
-        grants = self._grants.candidates(principal, request.dataset, request.grant)
-        return decide(request, principal, grants, state.pauses, state.bundle, self._clock())
 
 
 def _shape(plan: Allow) -> tuple[object, ...]:

@@ -17,12 +17,12 @@ from conftest import Database
 from service import make_data, scope_of
 
 from audit.ledger import Ledger
-from authz.bundles import BundleStore
 from authz.control import Control
 from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.guard import Guard
 from authz.holds import Holds
+from authz.in_force import InForceStore
 from authz.looks import look
 from authz.pauses import PauseStore
 from authz.permit import Permit
@@ -231,7 +231,7 @@ def _guarded(database: Database, bundle: Bundle, clock: Callable[[], datetime] |
     ledger = Ledger(engine, gateway=gateway_name, clock=now)
     pauses, grants = PauseStore(engine, ledger), GrantStore(engine, ledger)
     gate = Gate(engine, ledger, Holds(engine, grants), pauses, now)
-    control = Control(ledger, pauses, BundleStore(engine), lambda: bundle, bundle, gate)
+    control = Control(ledger, InForceStore(engine), lambda: bundle, bundle, gate)
     control.activate(bundle, actor="bench")
     with psycopg.connect(database.url("owner")) as session:
         one = {"id": "g-1", "scope": json.dumps(_scope()), "ends": ENDS}

@@ -28,7 +28,6 @@ from audit.watchman import Watchman
 from audit.witnessing import Witnessing
 from authz.alone import Alone
 from authz.asking import Asking
-from authz.bundles import BundleStore
 from authz.containment import Containment
 from authz.control import Control, Watch
 from authz.dictionary import Dictionary
@@ -39,6 +38,7 @@ from authz.guard import Guard
 from authz.hold_runs import HoldRuns
 from authz.holds import Holds
 from authz.identity import Identity
+from authz.in_force import InForceStore
 from authz.issuer import BadIssuer
 from authz.judging import Judging
 from authz.keys import Keys
@@ -126,7 +126,7 @@ def _parts(
     grants = GrantStore(engine, ledger)
     holds = Holds(engine, grants)
     gate = Gate(engine, ledger, holds, pauses, clock)
-    control = Control(ledger, pauses, BundleStore(engine), partial(_load, settings), bundle, gate)
+    control = Control(ledger, InForceStore(engine), partial(_load, settings), bundle, gate)
     records = Records(keys.of_literals())
     dictionary = Dictionary(engine, ledger)
     alerts = Alerts(engine, ledger, clock=clock)

@@ -22,12 +22,12 @@ from audit.entries import Entry, Kind
 from audit.ledger import Ledger
 from audit.signals import signal_of
 from audit.trail import after
-from authz.bundles import BundleStore
 from authz.containment import Containment
 from authz.control import Control
 from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.holds import Holds
+from authz.in_force import InForceStore
 from authz.measures import Measure
 from authz.pauses import PauseStore
 from authz.permit import Permitted
@@ -64,7 +64,7 @@ def contain(url: str, bundle: Bundle, name: str, begun: Callable[[], None]) -> N
     alerts, grants, pauses = Alerts(engine, ledger, clock=now), GrantStore(engine, ledger), PauseStore(engine, ledger)
     holds = Holds(engine, grants)
     gate = Gate(engine, ledger, holds, pauses, now)
-    control = Control(ledger, pauses, BundleStore(engine), lambda: bundle, bundle, gate)
+    control = Control(ledger, InForceStore(engine), lambda: bundle, bundle, gate)
     control.activate(bundle, actor=name)
     containment = Containment(engine, ledger, alerts=alerts, grants=grants, pauses=pauses, holds=holds, clock=now)
     for number, alert in enumerate(reversed(alerts.list(limit=1000, state="open"))):

@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 
 from audit.ledger import Ledger
 from authz.asking import Asking, Declared
-from authz.bundles import BundleStore
 from authz.control import Control
 from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.holds import Holds
+from authz.in_force import InForceStore
 from authz.judging import Judging, Outcome
 from authz.keys import Keys
 from authz.looks import look
@@ -131,7 +131,7 @@ def desk(world: World, engine: Engine, name: str) -> Iterator[Desk]:
     ledger = Ledger(engine, gateway=name, clock=clock)
     pauses, grants = PauseStore(engine, ledger), GrantStore(engine, ledger)
     gate = Gate(engine, ledger, Holds(engine, grants), pauses, clock)
-    control = Control(ledger, pauses, BundleStore(engine), lambda: world.bundle, world.bundle, gate)
+    control = Control(ledger, InForceStore(engine), lambda: world.bundle, world.bundle, gate)
     keys = Keys.open(world.folder / "home")
     reader = Reader(catalog_folder=world.folder, keys=keys)
     records, requests = Records(keys.of_literals()), RequestStore(engine)

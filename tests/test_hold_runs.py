@@ -22,7 +22,6 @@ from audit.states import State
 from audit.trail import after
 from authz.acceptances import Acceptances
 from authz.alone import Alone
-from authz.bundles import BundleStore
 from authz.containment import Containment, Lifting, StillOpen
 from authz.control import Control
 from authz.errors import BundleHeld
@@ -30,6 +29,7 @@ from authz.gate import Gate
 from authz.grants import GrantStore
 from authz.hold_runs import HoldRuns
 from authz.holds import Holds
+from authz.in_force import InForceStore
 from authz.measures import Measure
 from authz.pauses import PauseStore
 from authz.permit import Permitted
@@ -68,8 +68,7 @@ class Gateway:
         self.holds = Holds(self.engine, self.grants)
         self.gate = Gate(self.engine, self.ledger, self.holds, self.pauses, now)
         self.files: Bundle = BUNDLE
-        bundles = BundleStore(self.engine)
-        self.control = Control(self.ledger, self.pauses, bundles, lambda: self.files, BUNDLE, self.gate)
+        self.control = Control(self.ledger, InForceStore(self.engine), lambda: self.files, BUNDLE, self.gate)
         self.containment = Containment(
             self.engine,
             self.ledger,
