@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import pytest
 from service import scope_of
 
+from audit.errors import NotRecorded
 from audit.ledger import Ledger
 from authz.grants import GrantStore
+from authz.in_force import InForceStore
 from policy.values import GrantStatus, Principal
 
 ANA = Principal("ana", teams=("research.ml",))
@@ -65,6 +68,27 @@ def test_a_read_that_names_its_grant_looks_at_no_other(store):
         "it is told that it is not hers"
     )
     assert store.candidates(ANA, "events", "g-10")[1] == []
+
+
+@pytest.mark.parametrize("named", [None, "g-01", "g-10"])
+@pytest.mark.parametrize("who", ["ana", "nobody"])
+def test_grants_come_with_the_control_epoch_that_they_were_found_under(store, database, named, who):
+    in_force = InForceStore(database.engine())
+    with psycopg.connect(database.url("owner"), autocommit=True) as owner:
+        for _ in range(2):
+            epoch, _ = store.candidates(Principal(who), "events", named)
+            assert epoch == in_force.read().epoch
+            owner.execute("UPDATE audit_head SET epoch = epoch + 1")
+            assert store.candidates(Principal(who), "events", named)[0] == in_force.read().epoch == epoch + 1
+
+
+def test_without_its_head_the_ledger_says_of_nothing_that_it_is_in_force(store, database):
+    with psycopg.connect(database.url("owner")) as owner:
+        owner.execute("ALTER TABLE audit_head DISABLE TRIGGER USER")
+        owner.execute("DELETE FROM audit_head")
+    for ask in (InForceStore(database.engine()).read, partial(store.candidates, ANA, "events")):
+        with pytest.raises(NotRecorded, match="lost its row"):
+            ask()
 
 
 def test_a_page_of_grants_is_ones_own(store):
