@@ -19,4 +19,4 @@ def test_gateways_killed_at_random_points_lose_no_alert_and_tell_none_under_anot
 def test_gateways_killed_while_they_contain_leave_every_alert_contained_once_with_its_pause_and_entries(
     database: "Database",
 ) -> None:
-    assert contained(database.url(), kills=8, seed=7, alerts=40)
+    assert contained(database.url(), kills=8, seed=7, alerts=200)

@@ -67,7 +67,7 @@ def containing(seed: int) -> str:
     """A hundred gateways killed while they contain alerts."""
     with _folder() as place, Embedded.open(place / "home") as server:
         migrate(server.url("owner"), GATEWAY)
-        return contained(server.url("gateway"), kills=KILLS // 10, seed=seed, alerts=KILLS // 2)
+        return contained(server.url("gateway"), kills=KILLS // 10, seed=seed, alerts=KILLS)
 
 
 def mutations(seed: int) -> str:
