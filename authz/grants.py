@@ -95,15 +95,17 @@ class GrantStore:
     def candidates(self, principal: Principal, dataset: str, named: str | None = None) -> tuple[int, list[Grant]]:
         """Grants of `principal` or its teams that name `dataset`, whatever became of them, ordered by id.
 
-        Before them the control epoch under which they were found.
+        Before them the control epoch under which they were found; `NotRecorded` where the ledger has lost its head.
 
         Of those that have ended there is the last one for each of them: each ended grant is refused alike, and a read
         must not cost more for all that there ever were. Where one is `named` it alone is looked at, whosever it is.
         """
-        teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
-        sought = {"principal": principal.name, "teams": teams, "dataset": dataset}
+        query, sought = _NAMED, dict[str, object](named=named)
+        if named is None:
+            teams = sorted({outer for team in principal.teams for outer in ancestry(team)})
+            query, sought = _CANDIDATES, {"principal": principal.name, "teams": teams, "dataset": dataset}
         with self._engine.connect() as connection:
-            found = connection.execute(*((_CANDIDATES, sought) if named is None else (_NAMED, {"named": named}))).all()
+            found = connection.execute(query, sought).all()
         if not found:
             raise NotRecorded("audit_head has lost its row; run `remit audit verify`")
         return found[0].epoch, [_grant(row) for row in found if row.id is not None]

@@ -75,8 +75,8 @@ class Guard:
             epoch, grants = self._grants.candidates(principal, request.dataset, request.grant)
             if epoch != state.epoch:
                 state = self._control.refresh()
-            if epoch != state.epoch:
-                continue
+                if epoch != state.epoch:
+                    continue
             decision = decide(request, principal, grants, state.pauses, state.bundle, self._clock())
             try:
                 match decision:
