@@ -93,27 +93,29 @@ class Alerts:
         follow the ledger and wherever one of them stops. None where another has moved the cursor meanwhile.
         """
         with self._engine.begin() as connection:
-            if not _hold_cursor(connection, after):
+            if not _moves_cursor(connection, after, upto):
                 return None
-            folded = _fold(connection, signals)
-            if not (folded.raised or mended or any(signal.reopens for signal in signals)):
-                _store(connection, folded, upto)
+            # All who append wait for whoever has the ledger's head. Under its lock is only what needs it: entries, and
+            # rows that others lock under it too. To open an alert again is a step, which does.
+            late = signals if any(signal.reopens for signal in signals) else ()
+            folded = _fold(connection, () if late else signals)
+            raised = _inserted(connection, folded)
+            if not (raised or late or mended):
+                _count(connection, folded)
                 return ()
-        raised: list[Alert] | None = None
 
-        # Raising writes entries, and the ledger's head has to be locked before the cursor: hence once more, in order.
-        def work(connection: Connection) -> Sequence[Entry]:
-            nonlocal raised
-            if not _hold_cursor(connection, after):
-                return []
-            again = _reopened(connection, signals, self._clock())
-            new = _store(connection, _fold(connection, again.rest), upto)
-            raised = [*again.alerts, *new]
-            entries = [*again.entries, *map(_raised, new)]
-            return entries + _mended(connection, mended, self._clock(), behind=len(entries))
+            def work(connection: Connection) -> Sequence[Entry]:
+                again = _reopened(connection, late, self._clock())
+                rest = _fold(connection, again.rest)
+                new = raised + _inserted(connection, rest)
+                _count(connection, folded)
+                _count(connection, rest)
+                raised[:] = [*again.alerts, *new]
+                entries = [*again.entries, *map(_raised, new)]
+                return entries + _mended(connection, mended, self._clock(), behind=len(entries))
 
-        self._ledger.change(work, raises_epoch=False)
-        return None if raised is None else tuple(raised)
+            self._ledger.change_within(connection, work, raises_epoch=False)
+        return tuple(raised)
 
     def raise_at_once(self, connection: Connection, entry: Entry) -> Sequence[Entry]:
         """Raise what `entry` says without waiting for the follower; the entries to write, `entry` first.
@@ -136,8 +138,10 @@ def held(connection: Connection, id: int) -> Alert | None:
     return alert_of(row) if row else None
 
 
-def _hold_cursor(connection: Connection, after: int) -> bool:
-    return bool(connection.execute(select(ALERT_CURSOR.c.seq).with_for_update()).scalar_one() == after)
+def _moves_cursor(connection: Connection, after: int, upto: int) -> bool:
+    """Whether the cursor was at `after`; then it is at `upto`, and nobody else's until the transaction ends."""
+    moved = update(ALERT_CURSOR).where(ALERT_CURSOR.c.seq == after).values(seq=upto)
+    return bool(connection.execute(moved).rowcount)
 
 
 def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
@@ -146,11 +150,13 @@ def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
     return fold(known_to(connection, signals), signals)
 
 
-def _store(connection: Connection, folded: Folded, upto: int) -> tuple[Alert, ...]:
-    connection.execute(update(ALERT_CURSOR).values(seq=upto))
+def _inserted(connection: Connection, folded: Folded) -> list[Alert]:
+    return [_insert(connection, alert) for alert in folded.raised]
+
+
+def _count(connection: Connection, folded: Folded) -> None:
     if folded.counted:
         connection.execute(COUNTED, [counts_of(alert) for alert in folded.counted])
-    return tuple(_insert(connection, alert) for alert in folded.raised)
 
 
 def _insert(connection: Connection, alert: Alert) -> Alert:

@@ -54,10 +54,10 @@ class Digests:
             if not _is_due(connection.execute(place).one().digested_at, moment):
                 return
         with self._engine.begin() as connection:
+            # Held, so that what is counted meanwhile comes after it: each alert is in this digest or in the next.
+            upto = connection.execute(select(ALERT_CURSOR.c.seq).with_for_update()).scalar_one()
             last = connection.execute(place.with_for_update()).one()
             if _is_due(last.digested_at, moment):
-                # Held, so that what is counted meanwhile comes after it: each alert is in this digest or in the next.
-                upto = connection.execute(select(ALERT_CURSOR.c.seq).with_for_update()).scalar_one()
                 self._write(connection, f"{last.name}/digest/{moment:%Y-%m-%d}", moment, last.digested_seq, upto)
                 connection.execute(update(ALERTING).values(digested_at=moment, digested_seq=upto))
 

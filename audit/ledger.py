@@ -65,6 +65,16 @@ class Ledger:
         of the database, whose outcome may be unknown.
         """
         with _translated(), self._engine.connect() as connection, connection.begin():
+            return self.change_within(connection, work, raises_epoch=raises_epoch, epoch=epoch)
+
+    def change_within(
+        self, connection: Connection, work: Work, *, raises_epoch: bool, epoch: int | None = None
+    ) -> tuple[Recorded, ...]:
+        """As `change`, in a transaction that the caller began and commits: only from here on all who append wait for it.
+
+        Before, it must have locked nothing that others lock while they have the head.
+        """
+        with _translated():
             session = _session(connection)
             head = lock_head(session, begins=False)
             if epoch not in (None, head.epoch):
