@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, RowMapping, bindparam, func, select, tuple_, union_all, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    RowMapping,
+    bindparam,
+    func,
+    insert,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from .alert_tables import ALERTS
 from .folding import QUIET
@@ -17,6 +28,7 @@ _SAME = tuple(
 )
 """What is in the table as it is in an `Alert`."""
 
+RAISED = insert(ALERTS).returning(ALERTS.c.id, sort_by_parameter_order=True)
 # Only what counting changes: an acknowledgement that commits meanwhile is not undone.
 COUNTED = (
     update(ALERTS)

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
-from .alert_rows import COUNTED, alert_of, counts_of, known_to, row_of
+from .alert_rows import COUNTED, RAISED, alert_of, counts_of, known_to, row_of
 from .alert_tables import ALERT_CURSOR, ALERTS
 from .drafts import stamp
 from .entries import Entry, Kind
@@ -24,6 +24,7 @@ from .tables import AUDIT_HEAD
 WRITER = "remit"
 """The actor of `alert.raised`: nobody in person."""
 _LARGEST_ID = 2**63 - 1
+_MOVED = update(ALERT_CURSOR).where(ALERT_CURSOR.c.seq == bindparam("after")).values(seq=bindparam("upto"))
 
 
 class Alerts:
@@ -125,8 +126,7 @@ class Alerts:
         """
         seq = 1 + int(connection.execute(select(AUDIT_HEAD.c.size)).scalar_one())
         signal = signal_of(seq, {**asdict(entry), "at": stamp(self._clock())})
-        raised = _fold(connection, [signal]).raised if signal else ()
-        return [entry, *(_raised(_insert(connection, alert)) for alert in raised)]
+        return [entry, *map(_raised, _inserted(connection, _fold(connection, [signal] if signal else ())))]
 
 
 def held(connection: Connection, id: int) -> Alert | None:
@@ -140,8 +140,7 @@ def held(connection: Connection, id: int) -> Alert | None:
 
 def _moves_cursor(connection: Connection, after: int, upto: int) -> bool:
     """Whether the cursor was at `after`; then it is at `upto`, and nobody else's until the transaction ends."""
-    moved = update(ALERT_CURSOR).where(ALERT_CURSOR.c.seq == after).values(seq=upto)
-    return bool(connection.execute(moved).rowcount)
+    return bool(connection.execute(_MOVED, {"after": after, "upto": upto}).rowcount)
 
 
 def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
@@ -151,20 +150,19 @@ def _fold(connection: Connection, signals: Sequence[Alert]) -> Folded:
 
 
 def _inserted(connection: Connection, folded: Folded) -> list[Alert]:
-    return [_insert(connection, alert) for alert in folded.raised]
+    """The raised alerts as they are kept, with what is to be told about them."""
+    if not folded.raised:
+        return []
+    ids = connection.execute(RAISED, [row_of(alert) for alert in folded.raised]).scalars()
+    stored = [replace(alert, id=id) for alert, id in zip(folded.raised, ids, strict=True)]
+    for alert in stored:
+        enqueue(connection, alert, "raised")
+    return stored
 
 
 def _count(connection: Connection, folded: Folded) -> None:
     if folded.counted:
         connection.execute(COUNTED, [counts_of(alert) for alert in folded.counted])
-
-
-def _insert(connection: Connection, alert: Alert) -> Alert:
-    """The alert as it is kept, with what is to be told about it."""
-    id = connection.execute(insert(ALERTS).values(row_of(alert)).returning(ALERTS.c.id)).scalar_one()
-    stored = replace(alert, id=id)
-    enqueue(connection, stored, "raised")
-    return stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Ledger:
     def change_within(
         self, connection: Connection, work: Work, *, raises_epoch: bool, epoch: int | None = None
     ) -> tuple[Recorded, ...]:
-        """As `change`, in a transaction that the caller began and commits: only from here on all who append wait for it.
+        """As `change`, in a transaction that the caller began and commits: from here on all who append wait for it.
 
         Before, it must have locked nothing that others lock while they have the head.
         """
@@ -120,7 +120,7 @@ class Ledger:
     def _write_batch(self, slips: Sequence[Slip]) -> Sequence[Outcome]:
         try:
             return self._try_batch(slips)
-        except NotRecorded:
+        except BaseException:  # a signal too: what is half done on the session is nobody's to go on with
             self._leave()
             raise
 

@@ -1,9 +1,8 @@
 """The HTTP application of one gateway: its routes, and how faults become problem documents."""
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
@@ -49,6 +48,8 @@ def make_app(parts: Parts) -> FastAPI:
         # These pages would bring somebody else's scripts along; `/openapi.json` has all that they show.
         docs_url=None,
         redoc_url=None,
+        # Else the framework tells whomever an environment variable names of each request, with its query and faults.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     caller = Callers(parts.identity, parts.refused_tokens, parts.metrics)
     for module in (
@@ -93,23 +94,23 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
     """Only here does a fault become an answer: at once, without a change of threads, unless it has to be recorded."""
 
     @app.exception_handler(Failed)
-    async def failed(_: Request, fault: Failed) -> JSONResponse:
+    async def failed(_: Request, fault: Failed) -> Response:
         return answer(fault)
 
     @app.exception_handler(AuditError)
     @app.exception_handler(SQLAlchemyError)
-    async def unrecorded(_: Request, fault: Exception) -> JSONResponse:
+    async def unrecorded(_: Request, fault: Exception) -> Response:
         # The first line of what the database said: which fault, never what was to be written.
         log.error("not_recorded", fault=type(fault).__name__, reason=str(fault).partition("\n")[0][:300])
         parts.metrics.not_recorded.inc()
         return answer(not_recorded(str(fault)) if isinstance(fault, ClockBehind) else not_recorded())
 
     @app.exception_handler(AuthzError)
-    async def store_failed(_: Request, fault: AuthzError) -> JSONResponse:
+    async def store_failed(_: Request, fault: AuthzError) -> Response:
         return answer(Failed("store_failed", str(fault), "try again; if it goes on, tell the dataset's owner"))
 
     @app.exception_handler(RequestValidationError)
-    def not_understood(request: Request, wrong: RequestValidationError) -> JSONResponse:
+    def not_understood(request: Request, wrong: RequestValidationError) -> Response:
         places = {each["loc"]: ".".join(map(str, each["loc"][1:])) or "the body" for each in wrong.errors()}
         reasons = {each["loc"]: _worded(each["msg"]) for each in wrong.errors()}
         said = "; ".join(f"`{places[loc]}`: {reason}" for loc, reason in reasons.items())
@@ -119,7 +120,7 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
         return answer(unread.told(request, Failed("bad_request", said[:2000], help), request.scope[BODY]))
 
     @app.exception_handler(HTTPException)
-    def no_such_call(request: Request, wrong: HTTPException) -> JSONResponse:
+    def no_such_call(request: Request, wrong: HTTPException) -> Response:
         code = "not_found" if wrong.status_code == 404 else "bad_request"
         detail = f"`{request.method} {request.url.path[:200]}`: {str(wrong.detail).lower()}"
         failed = Failed(code, detail, "see the API's description at /openapi.json", status=wrong.status_code)
@@ -128,7 +129,7 @@ def _translate_faults(app: FastAPI, parts: Parts, unread: Unread) -> None:
         return answer(failed, allow)
 
     @app.exception_handler(Exception)
-    async def fault(_: Request, fault: Exception) -> JSONResponse:
+    async def fault(_: Request, fault: Exception) -> Response:
         log.error("fault", fault=type(fault).__name__, exc_info=fault)
         help = "tell whoever runs this gateway"
         return answer(Failed("fault", "something broke; nothing was read", help, status=500))

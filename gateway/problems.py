@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fastapi.responses import JSONResponse
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from policy.decision import Code, Refuse
@@ -113,10 +113,10 @@ def not_recorded(detail: str = "the audit ledger cannot be written, so nothing i
     )
 
 
-def answer(failed: Failed, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def answer(failed: Failed, headers: Mapping[str, str] | None = None) -> Response:
     """The problem as a response."""
-    return JSONResponse(
-        failed.problem.model_dump(exclude_none=True),
+    return Response(
+        failed.problem.model_dump_json(exclude_none=True),
         status_code=failed.status,
         media_type="application/problem+json",
         headers={**HEADERS.get(failed.status, {}), **(headers or {})},

@@ -3,12 +3,14 @@
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -249,6 +251,20 @@ def test_a_gateway_waits_for_the_one_that_is_counting_and_counts_nothing_twice(
             time.sleep(0.01)
     late.join()
     assert [alert.count for alert in alerts.list()] == [1]
+
+
+def test_nobody_who_appends_waits_for_alerts_that_are_being_stored(
+    alerts: Alerts, ledger: Ledger, database: "Database"
+) -> None:
+    with psycopg.connect(database.url("owner")) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE alerts IN SHARE MODE")
+        taking = pool.submit(alerts.take, [signal(1)], after=0, upto=1)
+        while other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (1,):
+            time.sleep(0.01)
+        assert ledger.append(Entry(Kind.READ_REFUSED, "ana", code="no_grant")).seq == 1
+        other.rollback()
+        assert taking.result() is not None
+    assert [line.doc["kind"] for line in after(database.engine(), 0, 9)] == ["read.refused", "alert.raised"]
 
 
 def test_acknowledging_says_who_and_why_and_is_an_entry(alerts: Alerts, database: "Database") -> None:

@@ -1,5 +1,6 @@
 """Ways past the gate that were tried once and must stay shut."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -19,13 +20,18 @@ import httpx2
 import pyarrow as pa
 import pytest
 from conftest import Database
-from service import Service, serving
+from opentelemetry import trace
+from service import STAFF, Service, make_data, prepared, serving
+from starlette.types import ASGIApp
 from test_streams import end_of, streaming
 
 from audit.ledger import Ledger
+from gateway.app import make_app
 from gateway.logs import where_it_broke
 from gateway.server import _listen, _open
-from gateway.settings import BadSetting
+from gateway.settings import BadSetting, Settings
+from gateway.wiring import started
+from remit.demo.provider import Provider
 
 
 def deepest_filter() -> str:
@@ -54,6 +60,42 @@ def test_a_fault_is_logged_without_its_message_and_variables() -> None:
     assert logged["fault"] == "ValueError"
     assert secret not in str(logged)
     assert "test_hardening.py" in str(logged["frames"])
+
+
+class Told(trace.TracerProvider):
+    """Everything that is traced, as whoever runs a gateway could have it sent away."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def get_tracer(self, *_: Any, **__: Any) -> trace.Tracer:
+        names = self.names
+
+        class Tracer(trace.NoOpTracer):
+            def start_span(self, name: str, *args: Any, **named: Any) -> trace.Span:
+                names.append(name)
+                return super().start_span(name, *args, **named)
+
+        return Tracer()
+
+
+def test_the_framework_tells_nobody_of_requests(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: told)
+    place = Path(tempfile.mkdtemp(dir=folder))
+    make_data(place)
+    with Provider(people=STAFF) as provider:
+        settings = Settings.from_environment(prepared(place, database.url(), provider).settings)
+        with started(settings) as parts:
+            assert asyncio.run(_status(make_app(parts), "/v1/grants?limit=1")) == 401
+    assert told.names == []
+
+
+async def _status(app: ASGIApp, path: str) -> int:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
+        return (await client.get(path)).status_code
 
 
 def test_a_time_beyond_the_calendar_is_a_clear_error(service: Service) -> None:

@@ -302,6 +302,33 @@ def test_a_closed_ledger_records_nothing_more(database):
     ledger.close()
 
 
+def test_a_ledger_is_closed_once_what_is_being_written_is_there(database, ledger):
+    with psycopg.connect(database.url("owner")) as holder, ThreadPoolExecutor(2) as pool:
+        holder.execute("SELECT FROM audit_head FOR UPDATE")
+        job = pool.submit(ledger.append, refused())
+        wait_until(lambda: is_blocked(database))
+        closing = pool.submit(ledger.close)
+        with pytest.raises(TimeoutError):
+            closing.result(timeout=0.1)
+        holder.rollback()
+        closing.result()
+        assert job.result().seq == 1
+
+
+def test_a_lone_caller_who_is_interrupted_in_the_middle_leaves_neither_a_lock_nor_an_entry(database):
+    moments = itertools.chain([KeyboardInterrupt()], itertools.repeat(None))
+
+    def clock():
+        if fault := next(moments):
+            raise fault
+        return now()
+
+    with a_ledger(database.engine(), clock=clock) as ledger, a_ledger(database.engine(), "gw-2") as other:
+        with pytest.raises(KeyboardInterrupt):
+            ledger.append(refused("interrupted"))
+        assert [other.append(refused()).seq, ledger.append(refused()).seq] == [1, 2]
+
+
 def test_a_database_that_does_not_answer_records_nothing(tmp_path):
     engine = engine_for(f"postgresql://remit_gateway@/remit?host={tmp_path}")
     with a_ledger(engine) as ledger:
