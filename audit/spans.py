@@ -18,7 +18,7 @@ from .tiles import BITS, WIDTH, folded
 from .tilestore import StoredTree, tiles_at
 from .wording import Said, Wordings
 
-SPAN = 1 << 13
+SPAN = 1 << 12
 """Entries of a span: a power of two, and whole tiles."""
 ROWS = "COPY (SELECT seq, canonical, leaf, doc FROM audit_entries WHERE {} ORDER BY seq) TO STDOUT (FORMAT BINARY)"
 WITHIN = "seq > {} AND seq <= {}"

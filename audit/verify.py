@@ -26,7 +26,12 @@ from .workers import Work, read_spans
 
 HEAD = "SELECT size, frontier FROM audit_head"
 KEYS = "SELECT vkey, became FROM audit_keys ORDER BY became DESC"
-BEYOND = "SELECT min(seq), max(seq), count(*) FROM audit_entries WHERE seq < 1 OR seq > %s"
+# Two stretches of the index: with OR it would be all of it.
+BEYOND = """
+    SELECT min(seq), max(seq), count(*) FROM (
+        SELECT seq FROM audit_entries WHERE seq < 1 UNION ALL SELECT seq FROM audit_entries WHERE seq > %s
+    ) AS beyond
+"""
 Progress = Callable[[int, int], None]
 """Called with the entries that were looked at, and how many there are."""
 

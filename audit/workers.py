@@ -22,7 +22,7 @@ from .spans import Span, Task, read_span
 from .tilestore import StoredTree
 from .wording import Wordings
 
-FEW = 8
+FEW = 16
 """Spans that are read by this process alone."""
 MOST_WORKERS = 8
 
