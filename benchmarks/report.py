@@ -74,7 +74,7 @@ def _searched(told: Mapping[str, Any]) -> Iterator[str]:
         return
     worst = slowest[0]["milliseconds"]
     entries = max(x for each in told["curves"] if each["over"] == "entries" for x, _ in each["points"])
-    verdict = "reached" if worst <= MOST_MILLISECONDS else f"not reached, by {worst / MOST_MILLISECONDS - 1:.0%}"
+    verdict = "reached" if worst <= MOST_MILLISECONDS else f"not reached, by {_share(worst / MOST_MILLISECONDS - 1)}"
     yield (
         f"**Search at {entries:,} entries, goal ≤ {MOST_MILLISECONDS} ms of database time: {worst:.1f} ms for the "
         f"slowest of {len(slowest)} questions, {verdict}.** Each is a page of 100, warm, its round trips included:"
@@ -153,10 +153,14 @@ def _times(ratio: float) -> str:
     return f"{ratio:,.0f} ×" if ratio >= 100 else f"{ratio:.2f} ×"
 
 
+def _share(missing: float) -> str:
+    return f"{missing:.0%}" if missing >= 0.005 else "less than 1%"
+
+
 def _verdict(result: Result) -> str:
     if result.ratio is None or result.is_reached is None:
         return "no goal"
-    return "reached" if result.is_reached else f"not reached, by {result.contest.goal.missing(result.ratio):.0%}"
+    return "reached" if result.is_reached else f"not reached, by {_share(result.contest.goal.missing(result.ratio))}"
 
 
 def _record(result: Result) -> dict[str, object]:
