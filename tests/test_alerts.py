@@ -260,6 +260,7 @@ def test_nobody_who_appends_waits_for_alerts_that_are_being_stored(
         other.execute("LOCK TABLE alerts IN SHARE MODE")
         taking = pool.submit(alerts.take, [signal(1)], after=0, upto=1)
         while other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (1,):
+            assert not taking.done(), "nothing waited for the table"
             time.sleep(0.01)
         assert ledger.append(Entry(Kind.READ_REFUSED, "ana", code="no_grant")).seq == 1
         other.rollback()
