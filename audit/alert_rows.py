@@ -28,6 +28,9 @@ _SAME = tuple(
 )
 """What is in the table as it is in an `Alert`."""
 
+LARGEST_ID = 2**63 - 1
+"""What an id can be at most; PostgreSQL would call a larger one a fault."""
+
 RAISED = insert(ALERTS).returning(ALERTS.c.id, sort_by_parameter_order=True)
 # Only what counting changes: an acknowledgement that commits meanwhile is not undone.
 COUNTED = (
@@ -68,6 +71,15 @@ def known_to(connection: Connection, signals: Sequence[Alert]) -> Sequence[Alert
     wanted = {"keys": keys, "quiet": first - QUIET, "spreading": spreading, "spread": first - SPREAD_WITHIN}
     rows = connection.execute(_KNOWN, wanted).mappings()
     return tuple({row["id"]: alert_of(row) for row in rows}.values())
+
+
+def held(connection: Connection, id: int) -> Alert | None:
+    """The alert as it is now, kept so until the transaction ends; None where there is none."""
+    if not 0 < id <= LARGEST_ID:
+        return None
+    query = select(ALERTS).where(ALERTS.c.id == id).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
+    return alert_of(row) if row else None
 
 
 def counts_of(alert: Alert) -> dict[str, Any]:

@@ -1,29 +1,26 @@
 """The alerts that are kept: raised and counted by the follower, listed and acknowledged by people."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
-from .alert_rows import COUNTED, RAISED, alert_of, counts_of, known_to, row_of
+from .alert_rows import COUNTED, LARGEST_ID, RAISED, alert_of, counts_of, held, known_to, row_of
 from .alert_tables import ALERT_CURSOR, ALERTS
 from .drafts import stamp
-from .entries import Entry, Kind
+from .entries import WRITER, Entry, Kind
 from .folding import Folded, fold
 from .ledger import Ledger
 from .mending import Mended
-from .outbox import enqueue
+from .outbox import call
+from .reopening import reopened
 from .severities import Severity
 from .signals import Alert, signal_of
 from .states import Event, State
 from .steps import Doing, step
 from .tables import AUDIT_HEAD
 
-WRITER = "remit"
-"""The actor of `alert.raised`: nobody in person."""
-_LARGEST_ID = 2**63 - 1
 _MOVED = update(ALERT_CURSOR).where(ALERT_CURSOR.c.seq == bindparam("after")).values(seq=bindparam("upto"))
 
 
@@ -40,7 +37,7 @@ class Alerts:
         """Newest first, at most `limit`; `before` is the id of the last one of the page before."""
         query = select(ALERTS).order_by(ALERTS.c.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(ALERTS.c.id < min(before, _LARGEST_ID))
+            query = query.where(ALERTS.c.id < min(before, LARGEST_ID))
         if state is not None:
             query = query.where(ALERTS.c.state == state)
         with self._engine.connect() as connection:
@@ -48,7 +45,7 @@ class Alerts:
 
     def get(self, id: int) -> Alert | None:
         """The alert with this id; None where there is none."""
-        if not 0 < id <= _LARGEST_ID:
+        if not 0 < id <= LARGEST_ID:
             return None
         with self._engine.connect() as connection:
             row = connection.execute(select(ALERTS).where(ALERTS.c.id == id)).mappings().one_or_none()
@@ -106,7 +103,7 @@ class Alerts:
                 return ()
 
             def work(connection: Connection) -> Sequence[Entry]:
-                again = _reopened(connection, late, self._clock())
+                again = reopened(connection, late, self._clock())
                 rest = _fold(connection, again.rest)
                 new = raised + _inserted(connection, rest)
                 _count(connection, folded)
@@ -129,15 +126,6 @@ class Alerts:
         return [entry, *map(_raised, _inserted(connection, _fold(connection, [signal] if signal else ())))]
 
 
-def held(connection: Connection, id: int) -> Alert | None:
-    """The alert as it is now, kept so until the transaction ends; None where there is none."""
-    if not 0 < id <= _LARGEST_ID:
-        return None
-    query = select(ALERTS).where(ALERTS.c.id == id).with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
-    return alert_of(row) if row else None
-
-
 def _moves_cursor(connection: Connection, after: int, upto: int) -> bool:
     """Whether the cursor was at `after`; then it is at `upto`, and nobody else's until the transaction ends."""
     return bool(connection.execute(_MOVED, {"after": after, "upto": upto}).rowcount)
@@ -155,47 +143,13 @@ def _inserted(connection: Connection, folded: Folded) -> list[Alert]:
         return []
     ids = connection.execute(RAISED, [row_of(alert) for alert in folded.raised]).scalars()
     stored = [replace(alert, id=id) for alert, id in zip(folded.raised, ids, strict=True)]
-    for alert in stored:
-        enqueue(connection, alert, "raised")
+    call(connection, stored)
     return stored
 
 
 def _count(connection: Connection, folded: Folded) -> None:
     if folded.counted:
         connection.execute(COUNTED, [counts_of(alert) for alert in folded.counted])
-
-
-@dataclass(frozen=True, slots=True)
-class _Reopened:
-    """Alerts that are open again with their entries, and the signals that opened none."""
-
-    alerts: tuple[Alert, ...]
-    entries: tuple[Entry, ...]
-    rest: tuple[Alert, ...]
-
-
-def _reopened(connection: Connection, signals: Sequence[Alert], at: datetime) -> _Reopened:
-    """Open again what signals say is open again; one that is open anyway stays, and the signal stands for itself."""
-    alerts: list[Alert] = []
-    entries: list[Entry] = []
-    rest: list[Alert] = []
-    for signal in signals:
-        known = held(connection, signal.reopens) if signal.reopens else None
-        if known is None:
-            rest.append(signal)
-            continue
-        alert = _again(known, signal)
-        doing = Doing(
-            Event.REOPENED, WRITER, signal.evidence.asked or signal.title, at, details={"entry": signal.last_seq}
-        )
-        entry = step(connection, alert, doing, behind=len(entries))
-        if entry is None:
-            rest.append(signal)
-            continue
-        connection.execute(update(ALERTS).where(ALERTS.c.id == alert.id).values(_opened_anew(alert)))
-        alerts.append(replace(alert, state=State.REOPENED))
-        entries.append(entry)
-    return _Reopened(tuple(alerts), tuple(entries), tuple(rest))
 
 
 def _mended(connection: Connection, mended: Sequence[Mended], at: datetime, *, behind: int) -> list[Entry]:
@@ -209,34 +163,6 @@ def _mended(connection: Connection, mended: Sequence[Mended], at: datetime, *, b
             doing = Doing(Event.RESOLVED, WRITER, over.why, at, details={"entry": over.seq})
             entries += _those(step(connection, alert_of(row), doing, behind=behind + len(entries)))
     return entries
-
-
-def _again(alert: Alert, signal: Alert) -> Alert:
-    """An old alert that a signal opens again: as severe as the signal says, with what both rest on."""
-    evidence = replace(
-        alert.evidence,
-        line=signal.evidence.line,
-        given=signal.evidence.given,
-        next=signal.evidence.next,
-        entries=(*alert.evidence.entries, signal.last_seq),
-    )
-    return replace(
-        alert,
-        severity=min(alert.severity, signal.severity),
-        title=signal.title,
-        count=alert.count + 1,
-        last_seq=signal.last_seq,
-        last_at=signal.last_at,
-        evidence=evidence,
-        acknowledged_by=None,
-        acknowledged_at=None,
-        acknowledged_why=None,
-    )
-
-
-def _opened_anew(alert: Alert) -> dict[str, Any]:
-    same = {name: getattr(alert, name) for name in ("title", "count", "last_seq", "last_at")}
-    return same | {"severity": int(alert.severity), "evidence": asdict(alert.evidence)}
 
 
 def _those(entry: Entry | None) -> list[Entry]:

@@ -20,14 +20,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import keyfiles
 from .checkpoints import LedgerChanged, Signed, sign, still_signing
-from .entries import Entry, Json, Kind
+from .entries import WRITER, Entry, Json, Kind
 from .errors import AuditError, BadNote, KeyUnfit, NotReadable
 from .head import Session
 from .ledger import Ledger
 from .ledger_keys import LedgerKeys, made_or_read, read
 from .notes import Checkpoint, Note
 
-WRITER = "remit"
 SEEN = "ledger.checkpoint"
 """The last checkpoint that this gateway has seen: what it will not let anybody take back, beside the key."""
 POLL = 0.2

@@ -69,9 +69,8 @@ class Digests:
         for (owner, dataset), group in groupby(alerts, self._group):
             letter = _letter(owner, dataset, tuple(group), moment.date(), f"{name}/{owner}/{dataset}")
             channels = self._escalation.owners.get(owner, self._escalation.digests)
-            for channel in channels:
-                row = Row(channel, None, Event.DIGEST, 1, Severity.SEV4, letter, moment)
-                write(connection, row)
+            rows = [Row(channel, None, Event.DIGEST, 1, Severity.SEV4, letter, moment) for channel in channels]
+            write(connection, rows)
 
     def _group(self, told: _Told) -> Group:
         return self._owner_of(told.dataset), told.dataset or ""

@@ -7,6 +7,9 @@ from enum import StrEnum
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 """What canonical JSON can say: only ASCII keys, strings, booleans, null, integers below 2⁵³."""
 
+WRITER = "remit"
+"""The actor of what Remit does of itself: nobody in person."""
+
 
 class Kind(StrEnum):
     """Every kind of entry that is written so far."""

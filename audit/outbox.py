@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select, text, update
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from .alert_tables import ALERTING, CHANNELS, OUTBOX
@@ -24,6 +24,17 @@ from .signals import Alert
 LEASE = 60
 """Seconds that one sending may take; a gateway that is gone is noticed sooner, by its instance's lock."""
 
+_DUE = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("after"))
+WRITTEN = (
+    insert(OUTBOX)
+    .values(
+        at=func.coalesce(bindparam("happened", type_=OUTBOX.c.at.type), func.now()),
+        due_at=_DUE,
+        state="waiting",
+        next_at=_DUE,
+    )
+    .on_conflict_do_nothing(index_elements=["key"])
+)
 CLAIM = text("""
     UPDATE outbox SET leased_by = :by, leased_until = clock_timestamp() + make_interval(secs => :lease),
         attempts = attempts + 1
@@ -68,26 +79,43 @@ RELEASE = text("""
 """)
 
 
-def enqueue(connection: Connection, alert: Alert, event: Event | str, *, by: str = "", why: str = "") -> None:
-    """Write that `event` befell `alert`, which is stored, to whom it concerns; as part of the caller's transaction.
+def call(connection: Connection, alerts: Sequence[Alert]) -> None:
+    """Write that these alerts, which were just stored, were raised; as part of the caller's transaction.
 
-    `by` and `why` say who did it, where that was a person. What calls somebody (raised, reopened) goes to every
-    channel, to those of later levels when their time has come; what somebody did, to those that were called and
-    follow each step. Once it is acknowledged or resolved, levels whose time has not come are not called any more.
+    It goes to every channel, to those of later levels when their time has come.
+    """
+    paging = [alert for alert in alerts if alert.severity.pages]
+    if not paging:
+        return
+    name, channels, event = _name(connection), _called(connection), Event.RAISED
+    letters = [(alert, letter_of(alert, event, _thread(name, alert))) for alert in paging]
+    write(
+        connection,
+        [
+            Row(channel, alert.id, event, 1, alert.severity, letter, alert.last_at, after)
+            for alert, letter in letters
+            for channel, after in channels
+        ],
+    )
+
+
+def enqueue(connection: Connection, alert: Alert, event: Event | str, *, by: str = "", why: str = "") -> None:
+    """Write that `event` befell `alert`, which was raised, to whom it concerns; as part of the caller's transaction.
+
+    `by` and `why` say who did it, where that was a person. What calls somebody (reopened) goes to every channel, as it
+    was raised; what somebody did, to those that were called and follow each step. Once it is acknowledged or resolved,
+    levels whose time has not come are not called any more.
     """
     event = Event(event)
     if not alert.severity.pages:
         return
     if event in (Event.ACKNOWLEDGED, Event.RESOLVED):
         connection.execute(_call_off(alert.id))
-    name = connection.execute(select(ALERTING.c.name)).scalar_one()
-    # With its time: a database that was set back gives the number once more, to an alert that nobody has heard of.
-    thread = f"{name}/{alert.id}-{alert.first_at.timestamp() * 1_000_000:.0f}"
-    letter = letter_of(alert, event, thread, by=by, why=why)
+    letter = letter_of(alert, event, _thread(_name(connection), alert), by=by, why=why)
     step = _next_step(connection, alert.id, event)
-    for channel, after in _called(connection) if event.calls else _following(connection, alert.id):
-        at = alert.last_at if event is Event.RAISED else None
-        write(connection, Row(channel, alert.id, event, step, alert.severity, letter, at, after))
+    channels = _called(connection) if event.calls else _following(connection, alert.id)
+    rows = [Row(channel, alert.id, event, step, alert.severity, letter, after=after) for channel, after in channels]
+    write(connection, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +132,14 @@ class Row:
     after: int = 0
 
 
-def write(connection: Connection, row: Row) -> None:
-    """Write one letter, unless one with its key is there; `at` None is now."""
-    due = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, row.after)
-    values = {
+def write(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write letters, each unless one with its key is there; `at` None is now."""
+    if rows:
+        connection.execute(WRITTEN, [_values(row) for row in rows])
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {
         "key": f"{row.letter['thread']}/{row.event}/{row.step}/{row.channel}",
         "channel": row.channel,
         "alert": row.alert,
@@ -115,12 +147,18 @@ def write(connection: Connection, row: Row) -> None:
         "step": row.step,
         "severity": int(row.severity),
         "letter": row.letter,
-        "at": func.now() if row.at is None else row.at,
-        "due_at": due,
-        "state": "waiting",
-        "next_at": due,
+        "happened": row.at,
+        "after": row.after,
     }
-    connection.execute(insert(OUTBOX).values(values).on_conflict_do_nothing(index_elements=["key"]))
+
+
+def _name(connection: Connection) -> str:
+    return str(connection.execute(select(ALERTING.c.name)).scalar_one())
+
+
+def _thread(name: str, alert: Alert) -> str:
+    # With its time: a database that was set back gives the number once more, to an alert that nobody has heard of.
+    return f"{name}/{alert.id}-{alert.first_at.timestamp() * 1_000_000:.0f}"
 
 
 def _next_step(connection: Connection, alert: int, event: Event) -> int:

@@ -12,11 +12,10 @@ from sqlalchemy import Connection, Engine, RowMapping, text
 from policy.amounts import amount
 
 from .channels import Channel
-from .entries import Entry, Json, Kind
+from .entries import WRITER, Entry, Json, Kind
 from .escalation import Escalation
 from .ledger import Ledger
 
-WRITER = "remit"
 LATE = 300
 """Seconds after which a letter that was due is late, and its channel behind."""
 FAILING = 60

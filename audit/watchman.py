@@ -12,10 +12,9 @@ from sqlalchemy import Connection, Engine, text
 from policy.amounts import amount
 
 from .alerts import Alerts
-from .entries import Entry, Json, Kind
+from .entries import WRITER, Entry, Json, Kind
 from .ledger import Ledger
 
-WRITER = "remit"
 STANDS_STILL = 60
 """Seconds without a step, while there is something to follow, after which alerting is blind."""
 UNWATCHED = 30

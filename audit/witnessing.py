@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from . import cosignatures
 from .cosignatures import Quorum
 from .cosigner import Cosigner
-from .entries import Entry, Json, Kind
+from .entries import WRITER, Entry, Json, Kind
 from .errors import AuditError, NotCosigned, OtherHistory
 from .head import Session
 from .ledger import Ledger
@@ -27,7 +27,6 @@ from .notes import Note
 from .proofs import prove_consistency
 from .tilestore import StoredTree
 
-WRITER = "remit"
 POLL = 0.25
 ROUND = 10.0
 """Seconds that a round takes at most."""

@@ -9,7 +9,8 @@ from threading import Event
 
 import structlog
 
-from audit.alerts import WRITER, Alerts
+from audit.alerts import Alerts
+from audit.entries import WRITER
 from audit.errors import NotRecorded, StaleEpoch
 from audit.folding import QUIET
 from audit.severities import Severity

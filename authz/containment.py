@@ -13,7 +13,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from audit.alerts import Alerts, held
+from audit.alert_rows import held
+from audit.alerts import Alerts
 from audit.entries import Entry
 from audit.ledger import Ledger
 from audit.severities import Document

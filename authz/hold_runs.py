@@ -10,8 +10,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection, Engine, text
 
-from audit.alerts import WRITER
-from audit.entries import Entry, Kind
+from audit.entries import WRITER, Entry, Kind
 from audit.ledger import Ledger
 from policy.holding import Ways
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
-from audit.alerts import WRITER
-from audit.entries import Entry, Json, Kind
+from audit.entries import WRITER, Entry, Json, Kind
 from audit.severities import BY_RULES, WHOLE
 from audit.signals import Alert
 from policy.bundle import Bundle

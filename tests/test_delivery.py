@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from receivers import PATIENCE, mailbox, receiving, wait_until
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 import remit
-from audit.alerts import Alerts, held
+from audit.alert_rows import held
+from audit.alerts import Alerts
 from audit.apprised import BadAlertUrl
 from audit.channels import channels_of
 from audit.delivery import Delivery
@@ -383,6 +384,62 @@ def test_ten_thousand_excesses_in_a_minute_make_a_handful_of_messages_and_lose_n
         assert len(signed.taken) == 3
         assert sum(alert.count for alert in gateway.alerts.list()) == 10_000
         assert len(gateway.entries(Kind.READ_REFUSED)) == 10_000
+
+
+@contextmanager
+def statements(gateway: Gateway, seen: Callable[[Any, str, Any], None]) -> Iterator[None]:
+    """`seen` gets the cursor, text and parameters of each statement before it is sent."""
+
+    def sent(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+        seen(cursor, statement, parameters)
+
+    event.listen(gateway.engine, "before_cursor_execute", sent)
+    try:
+        yield
+    finally:
+        event.remove(gateway.engine, "before_cursor_execute", sent)
+
+
+def test_many_alerts_and_their_letters_need_no_more_statements_than_one(database: "Database", files: Path) -> None:
+    gateway = Gateway(database, [hook("127.0.0.1:1", files), "json://127.0.0.1:1/nobody"])
+    gateway.delivery._postbox.serve()
+    counts = []
+    for number in (1, 400):
+        upto = [gateway.refuse(actor=f"p{number}-{n}") for n in range(number)][-1]
+        signals = [each for each in signals_of(gateway) if each.last_seq > upto - number]
+        sent: list[str] = []
+        with statements(gateway, lambda _, statement, __, sent=sent: sent.append(statement)):  # type: ignore[misc]
+            raised = gateway.alerts.take(signals, after=upto - number, upto=upto)
+        assert len(raised or ()) == number
+        gateway.ask(f"UPDATE alert_cursor SET seq = {upto + number}")  # past what was raised
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+    assert len(gateway.letters("waiting")) == 2 * 401
+    gateway.ledger.close()
+
+
+def test_a_letter_is_found_among_many_that_nobody_counted_without_comparing_each_with_each(
+    database: "Database", files: Path
+) -> None:
+    gateway = Gateway(database, [hook("127.0.0.1:1", files)])
+    gateway.delivery._postbox.serve()
+    gateway.ask("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+    for n in range(400):
+        gateway.refuse(actor=f"p{n}")
+    assert gateway.alerts.take(signals_of(gateway), after=0, upto=400)
+    plans: list[str] = []
+
+    def explained(cursor: Any, statement: str, parameters: Any) -> None:
+        if "UPDATE outbox" in statement:
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            plans.append("\n".join(line for (line,) in cursor.fetchall()))
+
+    with statements(gateway, explained):
+        assert Outbox(gateway.engine, "gateway-1").claim("hook")
+    (plan,) = plans
+    assert "Anti Join" in plan
+    assert "Nested Loop" not in plan, plan
+    gateway.ledger.close()
 
 
 LEVELS = b"""
