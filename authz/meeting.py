@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .changes import Changes
 from .dictionary import REMEMBERED
 from .errors import StoreFailed
-from .rosters import LARGEST, Batch, Roster
+from .rosters import Batch, Roster
 
 AHEAD = 16
 """Batches whose people are recorded ahead, at least, where it is known who they are."""
@@ -51,7 +50,6 @@ class Looking:
         self._known: pa.Array | None = None
         self._changes = Changes()
         self._batches: list[Batch] | None = []
-        self._size = 0
 
     def meet(self, rows: int, column: pa.Array) -> Met:
         """As `Meeting` says. Raises `StoreFailed` where the column does not say whose each row is."""
@@ -62,13 +60,13 @@ class Looking:
         elif len(self._known) > REMEMBERED:
             self._known, self._batches = column.slice(0, 0), None
         changes = self._changes.of(column)
-        places = pc.index_in(changes, value_set=self._known)
+        is_new = pc.invert(pc.is_in(changes, value_set=self._known))
         values = column.slice(0, 0)
-        if places.null_count > changes.null_count:
-            values = changes.filter(places.is_null()).drop_null().unique()
+        if is_new.true_count > changes.null_count:
+            values = changes.filter(is_new).drop_null().unique()
             self._known = pa.concat_arrays([self._known, values])
-            places = pc.index_in(changes, value_set=self._known)
-        self._learn(rows, column.null_count, places)
+        if self._batches is not None:
+            self._batches.append(Batch(rows, column.null_count, len(self._known)))
         return Met(values, column.null_count, column)
 
     def coming(self) -> pa.Array:
@@ -80,48 +78,30 @@ class Looking:
         if self._batches is not None and self._known is not None:
             self._learned(Roster(self._known, tuple(self._batches)))
 
-    def _learn(self, rows: int, nameless: int, places: pa.Array) -> None:
-        if self._batches is None or self._known is None:
-            return
-        is_there = np.zeros(len(self._known), bool)
-        is_there[places.drop_null().to_numpy()] = True
-        batch = Batch(rows, nameless, np.packbits(is_there).tobytes())
-        self._batches.append(batch)
-        self._size += len(batch.people)
-        if self._size + self._known.nbytes > LARGEST:
-            self._batches = None
-
 
 class Recalling:
     """Goes by the roster. Raises `StoreFailed` where the rows are not those that it tells of."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._is_met = np.zeros(len(roster.names), bool)
         self._next = 0
+        self._met = 0
 
     def meet(self, rows: int, column: pa.Array) -> Met:
         """As `Meeting` says."""
         batch = self._roster.batches[self._next] if self._next < len(self._roster.batches) else None
         if batch is None or batch.rows != rows:
             raise StoreFailed(OTHER_ROWS)
-        self._next += 1
-        there = self._there(batch)
-        new = there & ~self._is_met
-        self._is_met |= there
-        return Met(self._roster.names.filter(pa.array(new)), batch.nameless, column)
+        new = self._roster.names.slice(self._met, batch.people - self._met)
+        self._next, self._met = self._next + 1, batch.people
+        return Met(new, batch.nameless, column)
 
     def coming(self) -> pa.Array:
         """Those of twice as many batches as came: a crash leaves no more people too many in the record."""
-        there = np.zeros(len(self._is_met), bool)
-        for batch in self._roster.batches[self._next : self._next + max(AHEAD, 2 * self._next)]:
-            there |= self._there(batch)
-        return self._roster.names.filter(pa.array(there & ~self._is_met))
+        last = min(self._next + max(AHEAD, 2 * self._next), len(self._roster.batches)) - 1
+        return self._roster.names.slice(self._met, self._roster.batches[last].people - self._met)
 
     def last(self) -> None:
         """As `Meeting` says."""
         if self._next < len(self._roster.batches):
             raise StoreFailed(OTHER_ROWS)
-
-    def _there(self, batch: Batch) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        return np.unpackbits(np.frombuffer(batch.people, np.uint8), count=len(self._is_met)).astype(bool)

@@ -1,4 +1,4 @@
-"""Who is in which batch of rows that were read before: the next read of the same rows need not look at each.
+"""Who comes first in which batch of rows that were read before: the next read of the same rows need not look at each.
 
 A roster follows from the files as they were pinned, the filter, and the size of batches: rows come in the files' order.
 """
@@ -12,7 +12,10 @@ import pyarrow as pa
 from policy.rows import Filter
 
 LARGEST = 4_000_000
-"""Bytes of a roster that is kept: 20,000,000 rows of 5,000 people, each row another's, need less than half of it."""
+"""Bytes of a roster that is kept: enough for some 200,000 people."""
+
+BATCH_BYTES = 150
+"""About what a batch takes of it."""
 
 KEPT, MOST = 8_000_000, 16
 """Bytes, and number, of all rosters of one set of files; the one that was asked for longest ago makes room."""
@@ -20,16 +23,16 @@ KEPT, MOST = 8_000_000, 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How many rows a batch has, how many of them are nobody's, and whose the others are: a bit for each name."""
+    """How many rows a batch has, how many of them are nobody's, and how many people it and those before it have."""
 
     rows: int
     nameless: int
-    people: bytes
+    people: int
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Everybody whose rows these are, as the store has their names, and who is in which batch."""
+    """Everybody whose rows these are, as the store has their names, in the order of their first rows; the batches."""
 
     names: pa.Array
     batches: tuple[Batch, ...]
@@ -42,7 +45,7 @@ class Roster:
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes."""
-        return int(self.names.nbytes) + sum(len(batch.people) + 100 for batch in self.batches)
+        return int(self.names.nbytes) + BATCH_BYTES * len(self.batches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ def test_what_is_remembered_is_bounded(shelf: Shelf, monkeypatch: pytest.MonkeyP
     assert [read(shelf, rows=f"x >= {least}")[1] for least in (2, 1, 0)] == [True, True, False]
     monkeypatch.setattr(rosters, "KEPT", 0)
     assert [read(shelf, rows="x >= 9")[1] for _ in range(2)] == [False, False]
-    monkeypatch.setattr(meeting, "LARGEST", 0)
+    monkeypatch.setattr(rosters, "LARGEST", 0)
     monkeypatch.setattr(rosters, "KEPT", 8_000_000)
     assert [read(shelf, rows="x >= 8")[1] for _ in range(2)] == [False, False]
 
