@@ -28,7 +28,7 @@ from . import (
 from .contest import Contest, Result, compare
 from .failed import Failed
 from .gateways import gateway, gateway_here
-from .machine import load, machine
+from .machine import load, machine, stolen
 from .picture import draw, figure_of
 from .place import Place, place
 from .questions import Asked
@@ -66,14 +66,16 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     scale, started = TINY if told.tiny else FULL, time.monotonic()
     with place() as where:
-        facts = machine(where)
+        facts, before = machine(where), stolen()
         print(*(f"{name}: {value}" for name, value in facts.items()), "", sep="\n", flush=True)
         if told.growth:
             failed = measure_growth(where, growth.TINY if told.tiny else growth.FULL, scale, told.out, facts)
         else:
             results, failed = measure(where, scale, told.only)
+            after = {"load after": load(), "kept from us by the host": stolen().since(before)}
             if not told.only:
-                write(told.out, results, {**facts, "load after": load()}, datetime.now(UTC), failed)
+                write(told.out, results, {**facts, **after}, datetime.now(UTC), failed)
+            print(*(f"{name}: {value}" for name, value in after.items()), sep="\n")
     print(f"\ntook {time.monotonic() - started:.0f} s")
     for step, why in failed.items():
         print(f"failed: {step}: {why}", file=sys.stderr)

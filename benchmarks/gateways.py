@@ -28,7 +28,6 @@ from .scale import Scale
 ANA = Principal("ana", teams=("research.ml",), attributes=(("privacy_training", "current"), ("region", "eu")))
 EVE = Principal("eve", teams=("administration",))
 HERE = Path(__file__).parent
-COLUMNS = ("who", "at", "x", "y", "button")
 CATALOG = """\
 [datasets.{name}]
 owner = "collection.mci"
@@ -42,16 +41,21 @@ who = "user.unique_id"
 at = "user.behavior.pointer"
 x = "user.behavior.pointer"
 y = "user.behavior.pointer"
-button = "user.behavior.pointer"
+{last} = "user.behavior.pointer"
 """
 FILES = {"wide": "", "bare": ", DICTIONARY_SIZE_LIMIT 1"}
 """The datasets of these rows, and how their files are written: `bare` has no dictionaries."""
 GROUPED = "grouped"
 """One more: the same, but a thousand rows of one person after the other."""
+PROMPTS = "prompts"
+"""And one of a twentieth as many rows, each with a text of about a thousand characters instead of a button."""
+DATASETS = {**FILES, GROUPED: "", PROMPTS: ""}
+MIXED, IN_TURN = "i * 7919 % 5000", "i // 1000"
+BUTTON = "CASE i % 3 WHEN 0 THEN 'left' WHEN 1 THEN 'right' ELSE 'none' END"
+PROMPT = " || ".join(f"md5((i * 1000 + {number})::VARCHAR)" for number in range(32))
 ROWS = """
-    SELECT 'employee-' || (i * 7919 % 5000) AS who, TIMESTAMP '2026-11-01' + to_milliseconds(i) AS at,
-    (i * 7919 % 1920)::INTEGER AS x, (i * 104729 % 1080)::INTEGER AS y,
-    CASE i % 3 WHEN 0 THEN 'left' WHEN 1 THEN 'right' ELSE 'none' END AS button FROM range({rows}) numbers (i)
+    SELECT 'employee-' || ({who}) AS who, TIMESTAMP '2026-11-01' + to_milliseconds(i) AS at,
+    (i * 7919 % 1920)::INTEGER AS x, (i * 104729 % 1080)::INTEGER AS y, {value} AS {last} FROM range({rows}) numbers (i)
 """
 
 
@@ -85,19 +89,17 @@ def gateway(place: Place, database: str, scale: Scale) -> Iterator[Service]:
     """A gateway with datasets of `scale.rows` rows beside those of the tests, and a grant for each to ana."""
     folder = place.subfolder(database)
     with serving(folder, place.database(database).url()) as service:
-        for name, option in {**FILES, GROUPED: ""}.items():
+        for name, option in DATASETS.items():
             file = file_of(service, name)
             file.parent.mkdir()
-            rows = ROWS.format(rows=scale.rows)
-            rows = rows.replace("i * 7919 % 5000", "i // 1000") if name == GROUPED else rows
-            duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT parquet{option})")
+            duckdb.sql(f"COPY ({_rows(name, scale)}) TO '{file}' (FORMAT parquet{option})")
             file.chmod(0o600)
             with (folder / "catalog.toml").open("a") as catalog:
-                catalog.write(CATALOG.format(name=name))
+                catalog.write(CATALOG.format(name=name, last=_last(name)))
         reloaded = service.call("POST", "/v1/policy:reload", "eve")
         assert reloaded.status_code == 200, reloaded.text
-        for name in (*FILES, GROUPED):
-            service.grant(dataset=name, columns=list(COLUMNS), max_rows=10**12)
+        for name in DATASETS:
+            service.grant(dataset=name, columns=_columns(name), max_rows=10**12)
         service.grant(dataset="events", columns=["who", "at", "x"], max_rows=10**12)
         yield service
 
@@ -105,6 +107,21 @@ def gateway(place: Place, database: str, scale: Scale) -> Iterator[Service]:
 def file_of(service: Service, name: str) -> Path:
     """The file that a dataset of ours lies in."""
     return service.folder / "data" / name / "part.parquet"
+
+
+def _last(name: str) -> str:
+    return "prompt" if name == PROMPTS else "button"
+
+
+def _columns(name: str) -> list[str]:
+    return ["who", "at", "x", "y", _last(name)]
+
+
+def _rows(name: str, scale: Scale) -> str:
+    who = IN_TURN if name == GROUPED else MIXED
+    if name == PROMPTS:
+        return ROWS.format(rows=scale.rows // 20, who=who, value=PROMPT, last=_last(name))
+    return ROWS.format(rows=scale.rows, who=who, value=BUTTON, last=_last(name))
 
 
 def without_group_commit(service: Service) -> None:
@@ -124,8 +141,8 @@ def gateway_here(place: Place, service: Service, name: str = "here") -> Iterator
     settings = {"REMIT_HOME": str(place.folder / name), "REMIT_DATABASE_URL": place.database(name).url()}
     with started(Settings.from_environment({**service.settings, **settings})) as parts:
         state = parts.control.state
-        for name in (*FILES, GROUPED):
-            scope = scope_from_json(scope_of(dataset=name, columns=list(COLUMNS), max_rows=10**12))
+        for name in DATASETS:
+            scope = scope_from_json(scope_of(dataset=name, columns=_columns(name), max_rows=10**12))
             under = Permitted(state.bundle, ("grants",), parts.control.refresh().epoch)
             parts.grants.add(scope, by=EVE, at=utc_now(), under=under, records=parts.records)
         yield parts

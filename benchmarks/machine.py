@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -32,6 +33,29 @@ def machine(place: Place) -> Mapping[str, str]:
         "durability": ", ".join(f"{name} {value}" for name, value in server.items()),
         "one 8 kB fdatasync": f"{_sync_seconds(place.folder) * 1e6:.0f} µs",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Stolen:
+    """Ticks of the processor since the machine started: those it worked, and those it was kept from by its host."""
+
+    worked: int
+    kept_from: int
+
+    def since(self, before: "Stolen") -> str:
+        """How much of what was wanted since `before` the host gave to others."""
+        worked, kept_from = self.worked - before.worked, self.kept_from - before.kept_from
+        return f"{kept_from / max(1, worked + kept_from):.1%}"
+
+
+def stolen() -> Stolen:
+    """So far; all zeros where the system does not count it."""
+    try:
+        line = Path("/proc/stat").read_text().split("\n", 1)[0]
+    except FileNotFoundError:
+        return Stolen(0, 0)
+    user, nice, system, _idle, _waiting, irq, softirq, steal = map(int, line.split()[1:9])
+    return Stolen(user + nice + system + irq + softirq, steal)
 
 
 def load() -> str:
