@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.severities import Document
+from audit.severities import Document, Severity
 from audit.signals import Alert
 from policy.bundle import Bundle
 from policy.names import is_name
@@ -23,13 +23,18 @@ class Measure:
 def measures(alert: Alert, entries: Sequence[Document], bundle: Bundle) -> tuple[Measure, ...]:
     """What can be done about `alert`, from its own evidence, the one that is proposed first.
 
-    That is to pause the dataset; without one, to suspend who asked; else everything is left.
+    That is to pause the dataset; without one, to suspend who asked; else to pause everything is left.
     """
     return tuple(dict.fromkeys(_measures(alert, entries, bundle)))
 
 
-def proposed(measures: Sequence[Measure], kind: Kind | None) -> Measure | None:
-    """The first of them, or the first of this kind."""
+def proposed(alert: Alert, measures: Sequence[Measure], kind: Kind | None) -> Measure | None:
+    """The first of the alert's `measures`, or the first of this kind.
+
+    To pause everything without having been told so is for SEV1 alone: a witness that is away stops nobody's reading.
+    """
+    if kind is None and alert.severity > Severity.SEV1:
+        measures = [each for each in measures if each.kind != "everything"]
     return next((each for each in measures if kind in (None, each.kind)), None)
 
 

@@ -139,7 +139,10 @@ def _measure(parts: Parts, alert: Alert, body: ContainBody, bundle: Bundle) -> M
         measure: Measure | None = Measure(body.what, body.target)
     else:
         own = measures(alert, parts.containment.entries_of(alert), bundle)
-        measure = Measure("everything") if body.what == "everything" else proposed(own, body.what)
+        measure = Measure("everything") if body.what == "everything" else proposed(alert, own, body.what)
+    if measure is None and body.what is None:
+        help = "`what` says what is to be paused; `everything` stops all reading"
+        raise Failed("bad_request", f"alert {alert.id} names no data and nobody", help)
     if measure is None:
         raise Failed("bad_request", f"alert {alert.id} names no {body.what}", "name one as `target`")
     is_there = is_known(measure, bundle) and (measure.kind != "grant" or parts.grants.get(measure.target) is not None)

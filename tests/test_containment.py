@@ -12,10 +12,14 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from bundles import bundle_of
 from conftest import NUMBERS, made_database
 from service import POLICIES, Service, serving
 
+from audit.entries import Kind
 from audit.postgres import Embedded
+from audit.signals import signal_of
+from authz.measures import measures, proposed
 
 PURPOSE = "train_ai_system.computer_use"
 WIDER = "keys_clear = research.ml, train_ai_system, user.content.screen, read, trained, clear, allow\n"
@@ -111,6 +115,22 @@ def test_what_contains_an_alert_stops_reading_at_once_and_two_people_lift_it(sha
         "alert.resolved",
     ):
         assert kind in kinds
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "kinds"),
+    [
+        (Kind.CHECKPOINT_REFUSED, "ledger_changed", ["everything", "everything"]),
+        (Kind.WITNESSES_BEHIND, "witnesses_behind", [None, "everything"]),
+    ],
+)
+def test_all_reading_stops_unasked_for_the_worst_alone(kind: Kind, code: str, kinds: list[str | None]) -> None:
+    entry = {"kind": kind, "actor": "remit", "code": code, "at": "2026-11-22T08:00:00.000000Z", "details": {}}
+    alert = signal_of(1, entry)
+    assert alert
+    own = measures(alert, [entry], bundle_of())
+    first, told = proposed(alert, own, None), proposed(alert, own, "everything")
+    assert [each and each.kind for each in (first, told)] == kinds
 
 
 def test_a_suspended_principal_does_nothing_at_all_and_nobody_else_is_stopped(shared: Service) -> None:
