@@ -70,7 +70,7 @@ class Judging:
 
         def step(connection: Connection, request: Request, effect: Seen, state: State) -> Made:
             if isinstance(effect, Refuse):
-                return effect, ()
+                return _too_late(effect), ()
             if shown != effect.digest:
                 return changed_since(id), ()
             return self._approved(connection, request, who, effect, comment, at, state)
@@ -94,7 +94,7 @@ class Judging:
 
         def step(connection: Connection, request: Request, effect: Seen, state: State) -> Made:
             if isinstance(effect, Refuse):
-                return effect, ()
+                return _too_late(effect), ()
             if shown != effect.digest or request.scope != before.scope:
                 return changed_since(id), ()
             less = effect_of(scope, request.reader, state.bundle)
@@ -231,3 +231,8 @@ class Judging:
             "effect": effect.to_json(),
             "reach": request.reach,
         }
+
+
+def _too_late(refused: Refuse) -> Refuse:
+    """What the rules have come to refuse, for whoever decides on it and cannot mend it."""
+    return replace(refused, help="deny it; whoever asked can ask anew for what the rules allow")

@@ -71,8 +71,8 @@ class Request:
         return replace(self, steps=(*self.steps, step))
 
     def concerns(self, who: Principal) -> bool:
-        """Whether `who` asked for it, would read under it, or has approved it."""
-        return who.name in (self.requester, *(each.by.name for each in self.approvals)) or self.scope.is_for(who)
+        """Whether `who` asked for it, would read under it, or has taken a step, also one that counts no more."""
+        return who.name in (self.requester, *(step["by"] for step in self.steps)) or self.scope.is_for(who)
 
     def is_owned_by(self, who: Principal) -> bool:
         """Whether `who` is in the team that owned one of its datasets when it was made."""
@@ -106,7 +106,7 @@ class RequestStore:
                 REQUESTS.c.principal == who.name,
                 REQUESTS.c.team.in_(teams),
                 REQUESTS.c.owners.op("&&")(teams_asked),
-                REQUESTS.c.approvals.contains([{"by": {"name": who.name}}]),
+                REQUESTS.c.steps.contains([{"by": who.name}]),
                 REQUESTS.c.state == RequestState.OPEN.value,
                 REQUESTS.c.break_glass & REQUESTS.c.reviewed_by.is_(None),
             )

@@ -1,6 +1,7 @@
 """`/v1/requests`: scopes that somebody asks for, and what others make of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -137,6 +138,8 @@ def _declared(body: dict[str, Any], who: Principal, parts: Parts) -> Declared:
         understood = scope_from_json(scope, file="request")
     except MisreadAll as wrong:
         raise _unfit(wrong) from None
+    if break_glass:
+        understood = replace(understood, starts=max(understood.starts, at))
     bundle = parts.control.state.bundle
     for unfit in (
         check_scope(understood, bundle.catalog, bundle.policies, file="request"),

@@ -1,5 +1,6 @@
 """What becomes of a grant: it starts, ends, is revoked, renewed and reviewed; and what breaking the glass leaves."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def test_nobody_else_ends_or_sees_a_grant(service: Service, who: str) -> None:
     assert revoke(service, grant, who).status_code == 403
     assert service.call("GET", f"/v1/grants/{grant}", who).status_code == 403
     assert service.call("GET", f"/v1/grants/{grant}/reads", who).status_code == 403
+
+
+def test_whoever_mistypes_the_id_of_a_grant_is_told_so_and_has_not_asked_for_too_much(service: Service) -> None:
+    for verb in ("revoke", "suspend", "resume"):
+        response = service.call("POST", f"/v1/grants/g-mistyped:{verb}", "otto", json={"why": "a test"})
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert not [each for each in service.entries(actor="otto") if "g-mistyped" in str(each)]
 
 
 def test_a_grant_for_a_team_is_read_by_its_members(service: Service) -> None:
@@ -138,6 +146,16 @@ def test_breaking_the_glass_reads_at_once_pages_and_waits_for_somebody_elses_rev
 )
 def test_breaking_the_glass_breaks_no_rule(service: Service, given: dict[str, Any], code: str) -> None:
     assert broken(service, **given).json()["code"] == code
+
+
+def test_whoever_breaks_the_glass_declares_no_time_that_has_passed(service: Service) -> None:
+    now = datetime.now(UTC)
+    ends = now + timedelta(minutes=30)
+    request = broken(service, "kim", starts=soon(hours=-2400), ends=ends.isoformat()).json()
+    starts = datetime.fromisoformat(request["scope"]["starts"])
+    assert abs(starts - now) < timedelta(minutes=1)
+    assert datetime.fromisoformat(request["scope"]["ends"]) == ends
+    assert step(service, request["id"], "review", "otto").status_code == 200
 
 
 def test_no_service_breaks_the_glass(service: Service) -> None:

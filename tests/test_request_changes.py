@@ -116,7 +116,10 @@ def test_what_the_rules_stopped_allowing_is_not_approved(desks: tuple[Desk, Desk
     id = desks[0].asked("ana", "x").id
     shown = desks[0].shown(id)
     in_force(desks[0], "\n".join(line for line in POLICIES.splitlines() if not line.startswith("pointer ")) + "\n")
-    assert code(desks[1].approve(id, "otto", shown)) is Code.NO_RULE
+    refused = desks[1].approve(id, "otto", shown)
+    assert code(refused) is Code.NO_RULE
+    assert isinstance(refused, Refuse)
+    assert refused.help.startswith("deny it")
     denied = desks[1].judging.deny(id, person("otto"), why="no rule any more", at=desks[1].world.now)
     assert isinstance(denied, Request)
 

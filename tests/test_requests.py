@@ -144,6 +144,17 @@ def test_a_narrowing_starts_over(service: Service) -> None:
     assert step(service, request["id"], "approve", "pia").json()["state"] == "granted"
 
 
+def test_whoever_approved_sees_what_became_of_it_after_a_narrowing_too(service: Service) -> None:
+    request = asked(service, dataset="events", columns=["x", "key_ms"])
+    step(service, request["id"], "approve", "pia")
+    step(service, request["id"], "narrow", "otto", narrowing={"datasets": {"events": {"columns": ["x"]}}})
+    assert looked(service, request["id"], "pia")["can"] == []
+    assert request["id"] in [each["id"] for each in service.call("GET", "/v1/requests", "pia").json()["items"]]
+    assert step(service, request["id"], "approve", "otto").json()["state"] == "granted"
+    assert looked(service, request["id"], "pia")["state"] == "granted"
+    assert request["id"] in [each["id"] for each in service.call("GET", "/v1/requests", "pia").json()["items"]]
+
+
 @pytest.mark.parametrize(
     "narrowing",
     [

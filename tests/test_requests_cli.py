@@ -99,6 +99,26 @@ def test_nothing_is_approved_unseen_without_saying_so(run: Run, service: Service
     assert run("otto", "requests", "deny", id, "--why", "not needed")[0] == 0
 
 
+def test_what_is_approved_is_what_was_shown_before(run: Run, service: Service) -> None:
+    request = asked(service, "kim")
+    first = request["shown"]
+    narrowed = step(service, request["id"], "narrow", "oona", narrowing={"datasets": {"long": {"columns": ["x"]}}})
+    code, out, err = run("otto", "requests", "approve", request["id"], "--shown", first, "--yes")
+    assert (code, "changed" in err) == (1, True)
+    assert narrowed.json()["shown"] in out
+    code, out, err = run("otto", "requests", "approve", request["id"], "--yes", "--json")
+    assert code == 0
+    assert json.loads(out)["state"] == "granted"
+    assert f"shown     {narrowed.json()['shown']}" in err
+
+
+def test_a_file_that_breaks_the_glass_does_so_only_where_that_is_said(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "scope.toml"
+    file.write_text(f"break_glass = true\n{SCOPE}")
+    code, _, err = run("lea", "requests", "create", str(file))
+    assert (code, "--break-glass" in err) == (2, True)
+
+
 def test_a_scope_that_can_never_be_granted_exits_with_1_and_says_why(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "scope.toml"
     file.write_text(SCOPE.replace(SENTENCE, "ok."))

@@ -129,7 +129,7 @@ def _who(grant: Grant) -> str:
 
 
 def _budget(grant: Grant) -> str:
-    return f"{grant.rows_used:,} of {'any' if grant.max_rows is None else f'{grant.max_rows:,}'}"
+    return "unlimited" if grant.max_rows is None else f"{grant.rows_used:,} of {grant.max_rows:,}"
 
 
 def _subjects(grant: Grant) -> str:

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +42,8 @@ def create(
     with options.gateway() as gateway:
         if file:
             scope = asking.scope_of_file(bytes_of(file), file.name)
+            if scope.get("break_glass") and not break_glass:
+                raise Misuse(f"`{file.name}` skips approval and raises an alert: say so with --break-glass as well")
         else:
             scope = asking.scope_of_answers(gateway, at_once=break_glass)
         if break_glass:
@@ -100,6 +104,9 @@ def approve(
         typer.Option(help="Only these columns stay, with commas between.", autocompletion=completion.columns),
     ] = None,
     rows: Annotated[str | None, typer.Option(help="One more filter: x < 500.")] = None,
+    shown: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="What you were shown before, as `show` names it; else nothing.")
+    ] = None,
     yes: Yes = False,
     as_json: options.Json = False,
 ) -> None:
@@ -110,15 +117,12 @@ def approve(
     with options.gateway() as gateway:
         found = gateway.requests.get(request)
         narrowing = _narrowing(found, max_rows, max_subjects, ends, dataset, columns, rows)
+        _show_before(gateway, found, as_json=as_json)
+        found = replace(found, shown=shown or found.shown)
         if narrowing:
-            if not (as_json or yes):
-                show_request(found)
             _confirm(f"make this of it: {terminal.shown(dict(narrowing))}?", yes, "it stays as it was")
             found = gateway.requests.narrow(found, narrowing, comment or "an approver narrowed it")
-        if not (as_json or yes):
-            show_request(found)
-        if not as_json:
-            _show_last(gateway, found)
+            _show_before(gateway, found, as_json=as_json)
         left = "it was narrowed and not approved" if narrowing else "it was not approved"
         _confirm("approve this?", yes, f"{left}; `remit requests deny {request}` refuses it for good")
         _say("approved", gateway.requests.approve(found, comment), as_json=as_json)
@@ -200,6 +204,13 @@ def _confirm(question: str, yes: bool, otherwise: str) -> None:
     if not typer.confirm(question):
         terminal.note(f"stopped: {otherwise}")
         raise typer.Exit(1)
+
+
+def _show_before(gateway: Client, request: Request, *, as_json: bool) -> None:
+    """What is decided on, and recorded as shown; beside JSON on standard error."""
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        show_request(request)
+        _show_last(gateway, request)
 
 
 def _show_last(gateway: Client, request: Request) -> None:

@@ -17,6 +17,8 @@ from remit.answers import Problem
 T = TypeVar("T")
 WIDE = 100_000
 """The width of a pipe: nothing is folded or cut for a program that reads along."""
+LONGEST_CELL = 60
+"""Characters of a line of a cell, on a terminal: a name of three hundred must not push the others out."""
 
 
 def out() -> Console:
@@ -54,7 +56,8 @@ def table(headings: Sequence[str], lines: Iterable[Sequence[object]], *, empty: 
     # what comes first is what one copies: it stays whole, unless it would leave nothing for the others
     is_whole = 2 * max(cell_len(row[0]) for row in rows) <= out().width
     for number, heading in enumerate(headings):
-        drawn.add_column(Text(visible(heading)), overflow="fold", no_wrap=is_whole and number == 0)
+        most = LONGEST_CELL if number and out().is_terminal else None
+        drawn.add_column(Text(visible(heading)), overflow="fold", no_wrap=is_whole and number == 0, max_width=most)
     for row in rows:
         drawn.add_row(*map(Text, row))
     out().print(drawn)
