@@ -128,7 +128,7 @@ class Joined:
     def check_stored(self, session: Session) -> None:
         """The stored tree is that of the entries, above the lowest level, which each span has compared."""
         self.changed += [Problem(*wrong) for wrong in signed_beyond(session, self.size)]
-        if self.tree.edge.size != self.vouching.last and not (self.start.after and not self.vouching.last):
+        if self.tree.edge.size != (self.vouching.last or self.start.after):
             what = "the stored tree does not end at the last checkpoint"
             self.changed.append(Problem(self.tree.edge.size, what))
         if self.units is None or self.size < self.tree.edge.size:

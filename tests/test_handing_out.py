@@ -14,7 +14,7 @@ import pytest
 from audit.handed import check_proof
 from audit.ledger_keys import read
 from audit.merkle import leaf_hash
-from audit.notes import Checkpoint, Note, Signer
+from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.proofs import Proof, check_consistency
 from audit.verify import verify
 
@@ -66,18 +66,23 @@ def test_a_proof_of_another_entry_or_under_another_key_proves_nothing(service, t
     (tmp_path / "entry").write_bytes(proof.extra)
     (tmp_path / "other").write_bytes(proof.extra.replace(b"sam", b"eve"))
     (tmp_path / "moved").write_bytes(bytes(Proof(proof.index - 1, proof.path, proof.checkpoint, proof.extra)))
-    key, stranger = key_of(service), Signer.make(key_of(service).name, 1).verifier
+    key, stranger = key_of(service), Signer.make(key_of(service).name, SIGNED).verifier
+    witness = Signer.make("witness.example/w", COSIGNED).verifier
     check = lambda name, *more: remit("audit", "check-proof", name, *more, folder=tmp_path)  # noqa: E731
     assert check("proof", "--key", key, "--entry", "entry").returncode == 0
     for ended in (
         check("proof", "--key", key, "--entry", "other"),
         check("moved", "--key", key),
         check("proof", "--key", stranger),
-        check("proof", "--key", key, "--key", stranger),
+        check("proof", "--key", key, "--key", witness),
+        check("proof", "--key", witness),
         check("entry", "--key", key),
     ):
         assert (ended.returncode, ended.stdout) == (1, "")
         assert "not proven: " in ended.stderr
+    # Each gateway of a ledger has a key of its own, and whichever was next has signed.
+    several = check("proof", "--key", stranger, "--key", key, "--json")
+    assert json.loads(several.stdout)["signed_by"] == [str(key)]
     for ended in (check("proof"), check("proof", "--key", "nonsense"), check("nothing", "--key", key)):
         assert (ended.returncode, ended.stdout) == (2, "")
 

@@ -81,6 +81,11 @@ def problems(database, **more):
     return [(problem.seq, problem.what) for problem in verdict.problems]
 
 
+def documents(database):
+    with psycopg.connect(database.url()) as connection:
+        return [doc for (doc,) in connection.execute("SELECT doc FROM audit_entries ORDER BY seq")]
+
+
 def notes(database):
     with psycopg.connect(database.url()) as connection:
         return dict(connection.execute("SELECT size, note FROM audit_checkpoints").fetchall())
@@ -332,6 +337,41 @@ def test_since_a_checkpoint_only_what_is_new_is_read(database, signed, tamper):
     assert {seq for seq, _ in problems(database, since=notes(database)[1024])} == {1100}
     assert {seq for seq, _ in problems(database, since=notes(database)[257])} == {1100}
     assert problems(database, since=notes(database)[1300]) == []
+
+
+def test_since_a_checkpoint_that_all_later_ones_are_gone_is_found(database, signed, tamper):
+    kept = notes(database)[257]
+    tamper("DELETE FROM audit_checkpoints WHERE size > 257")
+    ((seq, what),) = problems(database, since=kept)
+    assert what == "the stored tree does not end at the last checkpoint"
+    tamper("DELETE FROM audit_checkpoints")
+    assert (seq, what) in problems(database, since=kept)
+
+
+def test_whoever_adds_a_key_of_their_own_is_found_by_what_was_kept_and_not_by_an_older_key(
+    database, ledger, checkpointer, tamper, tmp_path
+):
+    """With the gateway's role alone: an entry names the key, the gateway signs that; then what follows is rewritten."""
+    checkpointer.look()
+    own, witness = read(tmp_path / NAME).signers[0].verifier, Signer.make("witness.example/w", COSIGNED)
+    insider = Signer.make(own.name, SIGNED)
+    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(insider.verifier)}))
+    for size in (512, 1024, 1300):
+        append(ledger, size - ledger.head().size)
+        checkpointer.look()
+    kept = notes(database)
+    rewritten(database, tamper, [insider])
+    tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
+    whole = verify(database.url(), keys=[own])
+    assert (whole.problems, whole.by) == ((), str(insider.verifier)), "by whom is said, and nothing else"
+    grown = "the ledger did not grow out of the checkpoint of 1,024 entries"
+    assert (1024, grown) in problems(database, keys=[own], since=kept[1024])
+    cosign(tamper, witness, 512, kept[512])
+    assert verify(database.url(), keys=[own, witness.verifier]).witnessed == {str(witness.verifier): 512}
+    append(ledger)
+    checkpointer.look()
+    (refused,) = [doc for doc in documents(database) if doc["kind"] == Kind.CHECKPOINT_REFUSED]
+    assert refused["code"] == "ledger_changed"
 
 
 def test_since_a_checkpoint_that_the_ledger_has_lost_is_a_problem(database, signed, checkpointer, tamper):

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from audit.export import Export
 
 Database = Annotated[str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")]
-Keys = Annotated[list[str], typer.Option("--key", metavar="KEY", help="A public key that has to have signed it.")]
+Keys = Annotated[
+    list[str],
+    typer.Option(
+        "--key", metavar="KEY", help="The ledger's key, or several of which one signed; each witness's has to."
+    ),
+]
 
 
 def export(

@@ -86,10 +86,11 @@ def check_proof(
     said = proven.entry.decode(errors="replace")
     if as_json:
         facts = {"origin": proven.origin, "size": proven.size, "seq": proven.seq, "entry": said}
-        terminal.print_json(facts | {"signed_by": list(map(str, trusted))})
+        terminal.print_json(facts | {"signed_by": list(map(str, proven.by))})
         return
     terminal.say(f"proven: this is entry {proven.seq:,} of the ledger")
-    terminal.say(f"  `{proven.origin}`, signed at {amount(proven.size, 'entry')}")
+    signers = " and ".join(map(str, proven.by))
+    terminal.say(f"  `{proven.origin}`, signed at {amount(proven.size, 'entry')} by {signers}")
     terminal.say(said)
 
 
@@ -161,9 +162,8 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
         return
     terminal.say(f"{amount(verdict.size, 'entry')}, root {verdict.root.hex() or 'unknown'}")
     if since:
-        terminal.say(
-            f"  read are those after the checkpoint of `{since}`; the tree says that those before are the same"
-        )
+        same = "; the tree says that those before are the same" if verdict.integrity else ""
+        terminal.say(f"  read are those after the checkpoint of `{since}`{same}")
     for name, holds in intact.items():
         terminal.say(f"  {name:<12} {'holds' if holds else 'BROKEN'}")
     for line in _signed(verdict):
