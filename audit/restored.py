@@ -75,6 +75,11 @@ class Found:
         """How many of the entries that were seen are not there, or not proven to be what they were; at the least."""
         return self.seen.checkpoint.size - (self.size if self.outcome is Outcome.LOST else self.proven)
 
+    @property
+    def unknown(self) -> int:
+        """How many of those that are there may be what was seen, or written since: as many more may be lost."""
+        return self.seen.checkpoint.size - self.lost - self.proven
+
 
 def origin_of(url: str) -> str:
     """The name of the ledger in a database. Raises `NotReadable`."""

@@ -161,7 +161,8 @@ def _trusted_since(
         return None, frozenset(), ()
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
-        raise NotProven("the checkpoint to go on from is signed by none of the trusted keys")
+        what = "the checkpoint to go on from is signed by none of the trusted keys"
+        raise NotProven(f"{what}; verify all of it, which finds the keys that follow from yours")
     active = frozenset(str(key) for key in signers if key.algorithm == SIGNED)
     others = frozenset(str(key) for key, signs in known.items() if signs)
     if others - active:  # of other gateways: the table only says which to look for

@@ -375,6 +375,12 @@ def test_a_search_sends_what_it_was_given_and_stops_at_its_limit(wire: Wire, run
         assert run("audit", "search", "--to", time).status == 2
 
 
+def test_a_search_for_a_kind_that_there_is_not_is_no_all_clear(wire: Wire, run: Run) -> None:
+    for kind, said in (("reed", "no entry matches: there is no kind `reed`\n"), ("read", "no entry matches\n")):
+        wire.answers("GET", "/v1/audit/entries", says({"items": [], "next": None}))
+        assert run("audit", "search", "--kind", kind).notes == said
+
+
 def test_alerts_are_listed_shown_and_taken_on(wire: Wire, run: Run) -> None:
     by = {"by": "olga", "at": "2026-11-21T08:06:00Z", "why": "calling ana"}
     wire.answers("GET", "/v1/alerts", says({"items": [ALERT], "next": None}))

@@ -79,7 +79,7 @@ def search(
         terminal.print_json(lines)
     else:
         headings = ("seq", "at", "what", "who", "dataset", "code", "grant")
-        terminal.table(headings, map(_cells, lines), empty="no entry matches")
+        terminal.table(headings, map(_cells, lines), empty=f"no entry matches{_unknown(kind)}")
 
 
 def _print_lines(lines: Sequence[Line], *, as_json: bool) -> None:
@@ -89,6 +89,14 @@ def _print_lines(lines: Sequence[Line], *, as_json: bool) -> None:
         else:
             seq, at, kind, *rest = map(terminal.shown, _cells(line))
             terminal.say(f"{seq:>8}  {at}  {kind:<18}  {'  '.join(filter(None, rest))}")
+
+
+def _unknown(kind: str | None) -> str:
+    """That nothing was found of a kind that there is not is no all-clear."""
+    from audit.entries import Kind
+
+    is_known = kind is None or any(f"{known}.".startswith(f"{kind}.") for known in Kind)
+    return "" if is_known else f": there is no kind `{kind}`"
 
 
 def _cells(line: Line) -> tuple[object, ...]:

@@ -130,6 +130,7 @@ def _fields(found: "Found") -> dict[str, object]:
         "proven": found.proven,
         "last_at": found.last_at,
         "lost": found.lost,
+        "unknown": found.unknown,
     }
 
 
@@ -141,9 +142,11 @@ def _tell(found: "Found") -> None:
     if not found.lost:
         return
     until = terminal.shown(seen.at) if seen.at else "the time of the checkpoint"
-    if (unproven := found.seen.checkpoint.size - found.lost - found.proven) == 0:
+    if not found.unknown:
         terminal.say(f"  lost      {amount(found.lost, 'entry')}, of {found.last_at or 'the beginning'} to {until}")
         return
     terminal.say(f"  lost      at least {amount(found.lost, 'entry')}, the last of {until}")
     terminal.say(f"  proven    the first {found.proven:,}")
-    terminal.say(f"  unknown   the {unproven:,} after them, until {found.last_at}: what was seen, or written since")
+    terminal.say(
+        f"  unknown   the {found.unknown:,} after them, until {found.last_at}: what was seen, or written since"
+    )
