@@ -69,13 +69,10 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         return grant_json(grant, parts.clock())
 
     def change(id: str, body: Why, who: Principal, status: GrantStatus) -> dict[str, Any]:
-        # Who mistypes an id is told so, and has not asked for too much.
-        if parts.grants.get(id) is None:
-            raise _missing(id)
         under = unwrap(parts.oversight.may(who, GRANTS, Action.ADMINISTER))
         grant = parts.grants.change(id, status, by=who, why=body.why, under=under)
         if grant is None:
-            raise _missing(id)
+            raise Failed("not_found", f"there is no grant `{id}`", "`remit grants list` shows which there are")
         if grant.status is not status:
             raise Failed("bad_request", f"grant `{id}` is {grant.status} for good", "add a new grant")
         return grant_json(grant, parts.clock())
@@ -100,10 +97,6 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         return change(id, body, who, GrantStatus.ACTIVE)
 
     return router
-
-
-def _missing(id: str) -> Failed:
-    return Failed("not_found", f"there is no grant `{id}`", "`remit grants list` shows which there are")
 
 
 def _unfit(wrong: MisreadAll) -> Failed:
