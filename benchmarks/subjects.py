@@ -60,6 +60,8 @@ def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
         unit="rows",
         how=f"{LOOKED_AT}; {scale.rows // 20:,} rows, each another's than the one before, with a time and a text of "
         "1,024 characters",
+        cause="The subject's column, a look at each row and durable writes of 2 ms, in a scan of a third of a second; "
+        "alone and on a quiet machine it is within the goal",
         ours=_scan(parts, PROMPTS, scale, counted=True, again=False),
         theirs=_scan(parts, PROMPTS, scale, counted=False, again=False),
     )
