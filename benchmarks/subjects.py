@@ -21,6 +21,7 @@ from .scale import Scale
 
 COLUMNS = ("at", "x", "y", "button")
 TEXTS = ("at", "prompt")
+ACCOUNTED = "governed scan with its subjects accounted for"
 LOOKED_AT = (
     "the same under a filter that was never asked before and keeps every row; ours reads the subject's column too, "
     "finds whom it has not met, and remembers who comes first in which batch"
@@ -30,41 +31,41 @@ LOOKED_AT = (
 def contests(parts: Parts, scale: Scale) -> Iterator[Contest]:
     """Five: 5,000 people mixed, and each a thousand rows at a time; read before, and the first time; prompts."""
     for name, how in (("wide", "5,000 people, each row another's"), (GROUPED, "1,000 rows of one after the other")):
-        yield Contest(
-            what=f"governed scan with its subjects accounted for, {how}",
-            against="the same scan without",
-            goal=Goal("time", 1.10),
-            unit="rows",
+        yield _contest(
+            _scans(parts, name, scale, again=True),
+            what=f"{ACCOUNTED}, {how}",
             how=f"{scale.rows:,} rows, {len(COLUMNS)} columns, none of which is the subject's, that were read before; "
             "ours knows who comes first in which batch, and records them before their rows leave",
             cause="About 0.15 ms for each batch of 65,536 rows, and durable writes of 2 ms, in a scan of a tenth of a "
             "second",
-            ours=_scan(parts, name, scale, counted=True, again=True),
-            theirs=_scan(parts, name, scale, counted=False, again=True),
         )
-        yield Contest(
-            what=f"governed scan with its subjects accounted for, {how}, the first time",
-            against="the same scan without",
-            goal=Goal("time", 1.10),
-            unit="rows",
+        yield _contest(
+            _scans(parts, name, scale, again=False),
+            what=f"{ACCOUNTED}, {how}, the first time",
             how=LOOKED_AT,
             cause="The scan alone keeps both cores busy. To read one column more adds a quarter to it, and to look "
             "each row's text up takes about 20 ns of a third thread",
-            ours=_scan(parts, name, scale, counted=True, again=False),
-            theirs=_scan(parts, name, scale, counted=False, again=False),
         )
-    yield Contest(
-        what="governed scan with its subjects accounted for, prompts, the first time",
-        against="the same scan without",
-        goal=Goal("time", 1.10),
-        unit="rows",
+    yield _contest(
+        _scans(parts, PROMPTS, scale, again=False),
+        what=f"{ACCOUNTED}, prompts, the first time",
         how=f"{LOOKED_AT}; {scale.rows // 20:,} rows, each another's than the one before, with a time and a text of "
         "1,024 characters",
         cause="The subject's column, a look at each row and durable writes of 2 ms, in a scan of a third of a second; "
         "alone and on a quiet machine it is within the goal",
-        ours=_scan(parts, PROMPTS, scale, counted=True, again=False),
-        theirs=_scan(parts, PROMPTS, scale, counted=False, again=False),
     )
+
+
+def _contest(scans: tuple[Measure, Measure], *, what: str, how: str, cause: str) -> Contest:
+    ours, theirs = scans
+    against, goal = "the same scan without", Goal("time", 1.10)
+    return Contest(what, against, goal, "rows", how, ours, theirs, cause)
+
+
+def _scans(parts: Parts, name: str, scale: Scale, *, again: bool) -> tuple[Measure, Measure]:
+    """A scan of dataset `name`, and the same that nobody counts."""
+    counted, uncounted = (_scan(parts, name, scale, counted=each, again=again) for each in (True, False))
+    return counted, uncounted
 
 
 def _scan(parts: Parts, name: str, scale: Scale, *, counted: bool, again: bool) -> Measure:
