@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import psycopg
 from sqlalchemy import Engine
 
 import audit.checkpointer
@@ -42,6 +43,13 @@ class Shape:
     looks: int = 6
     tail: int = 0
     seed: int = 0
+
+
+def documents(url: str, kind: Kind) -> list[dict[str, Any]]:
+    """What all entries of this kind say, oldest first."""
+    with psycopg.connect(url) as connection:
+        query = "SELECT doc FROM audit_entries WHERE doc ->> 'kind' = %s ORDER BY seq"
+        return [doc for (doc,) in connection.execute(query, (str(kind),))]
 
 
 def wait_until_gone(engine: Engine, gateway: str) -> None:

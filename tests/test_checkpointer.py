@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from ledgers import documents
 
 from audit.checkpointer import SEEN, Checkpointer
 from audit.entries import Entry, Kind
@@ -57,12 +58,6 @@ def notes(database):
         return [note for (note,) in connection.execute("SELECT note FROM audit_checkpoints ORDER BY size")]
 
 
-def documents(database, kind):
-    with psycopg.connect(database.url()) as connection:
-        found = connection.execute("SELECT doc FROM audit_entries WHERE doc ->> 'kind' = %s ORDER BY seq", (str(kind),))
-        return [doc for (doc,) in found]
-
-
 def test_a_checkpoint_is_a_signed_note_over_the_tree_of_all_entries(database, ledger, checkpointer, tmp_path):
     append(ledger, 600)
     checkpointer.look()
@@ -104,7 +99,7 @@ def test_what_was_changed_before_it_was_signed_is_never_signed_and_is_a_sev1(
         checkpointer.look()
     assert len(notes(database)) == 1
     assert what in checkpointer.checkpointing.refused
-    (told,) = documents(database, Kind.CHECKPOINT_REFUSED)
+    (told,) = documents(database.url(), Kind.CHECKPOINT_REFUSED)
     assert what in told["details"]["why"]
     assert severity_of(told) is Severity.SEV1
 
@@ -180,9 +175,9 @@ def test_keys_are_said_in_the_ledger_before_they_sign_and_the_old_one_signs_alon
     second, third = rotate(tmp_path / NAME), rotate(tmp_path / NAME)
     append(ledger)
     checkpointer.look()
-    activated = [doc["details"]["vkey"] for doc in documents(database, Kind.KEY_ACTIVATED)]
+    activated = [doc["details"]["vkey"] for doc in documents(database.url(), Kind.KEY_ACTIVATED)]
     assert activated == [str(keys.signers[0].verifier) for keys in (first, second, third)]
-    (retired,) = documents(database, Kind.KEY_RETIRED)
+    (retired,) = documents(database.url(), Kind.KEY_RETIRED)
     assert retired["details"]["vkey"] == activated[0]
     note = Note.parse(notes(database)[-1].encode())
     assert [signature.id for signature in note.signatures] == [keys.signers[0].verifier.id for keys in (third, second)]
@@ -270,5 +265,5 @@ def test_several_gateways_on_one_ledger_each_sign_with_their_own_key_and_never_t
     signed = [Note.parse(note.encode()) for note in notes(database)]
     assert [Checkpoint.parse(note.text).size for note in signed][-1] == ledger.head().size
     assert {key for note in signed for key in note.verified(verifiers)} == set(verifiers)
-    assert len(documents(database, Kind.KEY_ACTIVATED)) == 2
+    assert len(documents(database.url(), Kind.KEY_ACTIVATED)) == 2
     assert (homes[0] / SEEN).read_text() == (homes[1] / SEEN).read_text() == notes(database)[-1]

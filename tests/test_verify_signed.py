@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from ledgers import Shape, grown
+from ledgers import Shape, documents, grown
 
 from audit.blocks import index
 from audit.checkpointer import Checkpointer
@@ -79,11 +79,6 @@ def problems(database, **more):
     verdict = verify(database.url(), **more)
     assert verdict.integrity is (not verdict.problems)
     return [(problem.seq, problem.what) for problem in verdict.problems]
-
-
-def documents(database):
-    with psycopg.connect(database.url()) as connection:
-        return [doc for (doc,) in connection.execute("SELECT doc FROM audit_entries ORDER BY seq")]
 
 
 def notes(database):
@@ -370,7 +365,7 @@ def test_whoever_adds_a_key_of_their_own_is_found_by_what_was_kept_and_not_by_an
     assert verify(database.url(), keys=[own, witness.verifier]).witnessed == {str(witness.verifier): 512}
     append(ledger)
     checkpointer.look()
-    (refused,) = [doc for doc in documents(database) if doc["kind"] == Kind.CHECKPOINT_REFUSED]
+    (refused,) = documents(database.url(), Kind.CHECKPOINT_REFUSED)
     assert refused["code"] == "ledger_changed"
 
 

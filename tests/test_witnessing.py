@@ -16,6 +16,7 @@ from socket import socket
 import psycopg
 import pytest
 import uvicorn
+from ledgers import documents
 from service import serving
 from witnessing import Log, clean_environment, witnessing
 
@@ -124,12 +125,6 @@ def grow(ledger, checkpointer, count=1):
     checkpointer.look()
 
 
-def documents(database, kind):
-    with psycopg.connect(database.url()) as connection:
-        query = "SELECT doc FROM audit_entries WHERE doc ->> 'kind' = %s ORDER BY seq"
-        return [doc for (doc,) in connection.execute(query, (str(kind),))]
-
-
 def test_each_checkpoint_is_cosigned_as_the_ledger_grows(database, ledger, checkpointer, places):
     with shown_to(database, ledger, places, 3) as witnessing:
         for count in (1, 5, 300, 2):
@@ -236,7 +231,7 @@ def test_a_witness_that_talks_nonsense_only_does_not_sign(database, ledger, chec
         witnessing.look()
         assert set(witnessing.standing.failing) == {KEYS[0].name}
         assert witnessing.note() is not None
-        assert not documents(database, Kind.WITNESS_REFUSED)
+        assert not documents(database.url(), Kind.WITNESS_REFUSED)
 
 
 def test_a_witness_that_keeps_changing_its_mind_is_given_up(lent, places):
@@ -295,7 +290,7 @@ def test_a_ledger_that_was_set_back_is_a_sev1_as_soon_as_a_witness_is_asked(
             witnessing.look()
         grow(ledger, again, 20)
         witnessing.look()
-    (told,) = documents(database, Kind.WITNESS_REFUSED)
+    (told,) = documents(database.url(), Kind.WITNESS_REFUSED)
     assert severity_of(told) is Severity.SEV1
     assert told["details"]["witness"] == KEYS[0].name
 
@@ -333,17 +328,17 @@ def test_witnesses_that_fall_behind_are_a_sev3_once_and_their_return_is_said(
         grow(ledger, checkpointer)
         for _ in range(3):
             witnessing.look()
-        (told,) = documents(database, Kind.WITNESSES_BEHIND)
+        (told,) = documents(database.url(), Kind.WITNESSES_BEHIND)
         assert severity_of(told) is Severity.SEV3
         assert told["details"]["failing"] == {KEYS[0].name: "it answered 503: away"}
         assert told["details"]["why"] == f"{KEYS[0].name}: it answered 503: away"
-        assert not documents(database, Kind.WITNESSES_BACK)
+        assert not documents(database.url(), Kind.WITNESSES_BACK)
     monkeypatch.setattr("audit.witnessing.BEHIND", 300.0)
     with shown_to(database, ledger, places[:1], 1) as restarted:
         for _ in range(3):
             restarted.look()
-        assert len(documents(database, Kind.WITNESSES_BACK)) == 1
-        assert severity_of(documents(database, Kind.WITNESSES_BACK)[0]) is None
+        assert len(documents(database.url(), Kind.WITNESSES_BACK)) == 1
+        assert severity_of(documents(database.url(), Kind.WITNESSES_BACK)[0]) is None
 
 
 def test_a_witness_that_hangs_holds_up_nobody_else(database, ledger, checkpointer, places, lent, monkeypatch):
@@ -369,7 +364,7 @@ def test_a_witness_that_hangs_holds_up_nobody_else(database, ledger, checkpointe
             answers.set()
         while witnessing.standing.failing:
             witnessing.look()
-        assert not documents(database, Kind.WITNESS_REFUSED)
+        assert not documents(database.url(), Kind.WITNESS_REFUSED)
 
 
 def test_two_gateways_show_one_ledger_to_the_same_witnesses(database, ledger, checkpointer, places):
@@ -379,7 +374,7 @@ def test_two_gateways_show_one_ledger_to_the_same_witnesses(database, ledger, ch
             (one, two)[turn % 2].look()
             (two, one)[turn % 2].look()
             assert one.note() == two.note()
-        assert not documents(database, Kind.WITNESS_REFUSED)
+        assert not documents(database.url(), Kind.WITNESS_REFUSED)
 
 
 def test_a_thread_shows_what_is_new_until_it_is_stopped(database, ledger, checkpointer, places):
