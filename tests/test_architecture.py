@@ -1,7 +1,10 @@
 """The house rules that a machine can hold: which way imports run, and which module is whose door."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +132,18 @@ def test_no_file_names_a_registry_or_a_place_of_somebodys_machine() -> None:
     pattern = re.compile(registries + "|/(?:root|home)/[a-z]")
     texts = [path for path in ROOT.iterdir() if path.is_file()] + [*modules(), *(ROOT / "docs").rglob("*.md")]
     assert not {named(path) for path in texts if pattern.search(path.read_text(errors="replace"))}
+
+
+@pytest.mark.slow
+def test_the_same_tests_are_collected_at_any_second_and_with_any_hash_seed() -> None:
+    """Each worker collects for itself; where their tests differ by a name, none of them runs."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    first, second = (
+        subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for seed in ("1", "2")
+    )
+    names = [line for line in first if "::" in line]
+    assert f"{__file__.removeprefix(f'{ROOT}/')}::test_only_the_guard_makes_a_permit" in names
+    assert names == [line for line in second if "::" in line]
