@@ -21,7 +21,7 @@ from .tables import AUDIT_HEAD
 from .trail import after
 
 _POLL = 0.5
-_REST = 0.1
+_REST = 0.2
 """Seconds from hearing of an entry to the look: what is written meanwhile is read together, and answered first."""
 _BEHIND_OTHERS = 0.3
 """The same once another gateway was faster: it does what there is to do, until it stops."""

@@ -48,6 +48,11 @@ class Alone:
         self.hurry = Event()
         """Set where there is something to look at now."""
 
+    def tell(self, alert: Alert) -> None:
+        """Look at once, where this alert, which was just raised, may be one to contain."""
+        if self._worst is not None and alert.severity <= self._worst and alert.dataset is not None:
+            self.hurry.set()
+
     def look(self) -> None:
         """Contain what is to be and is not; what goes wrong is raised, and the next look does it."""
         if self._worst is None:

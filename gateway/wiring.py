@@ -176,7 +176,7 @@ def _parts(
 
 def _tell(delivery: Delivery, alone: Alone, alert: Alert) -> None:
     delivery.wake(alert)
-    alone.hurry.set()
+    alone.tell(alert)
 
 
 def _identity(settings: Settings, clock: Callable[[], float]) -> Identity:
