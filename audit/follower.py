@@ -23,7 +23,7 @@ from .trail import after
 _POLL = 0.5
 _REST = 0.2
 """Seconds from hearing of an entry to the look: what is written meanwhile is read together, and answered first."""
-_BEHIND_OTHERS = 0.3
+_BEHIND_OTHERS = 0.5
 """The same once another gateway was faster: it does what there is to do, until it stops."""
 _BATCH = 500
 

@@ -406,6 +406,25 @@ def test_nothing_contains_itself_where_it_is_switched_off_or_there_is_no_such_da
     gateway.ledger.close()
 
 
+@pytest.mark.parametrize(
+    ("worst", "dataset", "severity", "hurries"),
+    [
+        (Severity.SEV1, "events", Severity.SEV1, True),
+        (Severity.SEV2, "events", Severity.SEV1, True),
+        (Severity.SEV1, "events", Severity.SEV2, False),
+        (Severity.SEV1, None, Severity.SEV1, False),
+        (None, "events", Severity.SEV1, False),
+    ],
+)
+def test_only_an_alert_that_may_contain_itself_is_looked_at_at_once(
+    database: "Database", worst: Severity | None, dataset: str | None, severity: Severity, hurries: bool
+) -> None:
+    gateway = Gateway(database, worst=worst)
+    gateway.alone.tell(replace(sev1(gateway, dataset), severity=severity))
+    assert gateway.alone.hurry.is_set() == hurries
+    gateway.ledger.close()
+
+
 def test_a_suspension_of_a_principal_outlives_a_restart_and_names_its_alert(
     gateway: Gateway, database: "Database"
 ) -> None:
