@@ -4,7 +4,7 @@ Where the entry is, whoever owns the database can tell as they like; what it say
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .entries import Kind
 from .errors import NotProven
@@ -12,6 +12,7 @@ from .head import Session
 from .merkle import leaf_hash
 from .notes import Checkpoint
 from .proofs import check_inclusion, prove_inclusion
+from .replay import Role
 from .tilestore import StoredTree
 
 # By the blocks of search, and one by one what is too new for them: the old entries are not read again.
@@ -27,17 +28,19 @@ TOLD = """
 """
 
 
-def activated(session: Session, tree: StoredTree, at: Checkpoint) -> frozenset[str]:
+def activated(session: Session, tree: StoredTree, at: Checkpoint) -> Mapping[str, str]:
     """The vkeys of which an entry under `at`, a checkpoint that is trusted, says that they sign from then on.
+
+    Each with the signature line of whoever vouches for it there, or an empty text.
 
     None where the stored tree has not so many entries. Raises `NotReadable` where a tile of it is missing.
     """
     if at.size > tree.edge.size:
-        return frozenset()
-    return frozenset(_proven(session, tree, at))
+        return {}
+    return dict(_proven(session, tree, at))
 
 
-def _proven(session: Session, tree: StoredTree, at: Checkpoint) -> Iterator[str]:
+def _proven(session: Session, tree: StoredTree, at: Checkpoint) -> Iterator[tuple[str, str]]:
     found = session.execute(TOLD, {"kind": Kind.KEY_ACTIVATED.value, "size": at.size}).fetchall()
     for seq, canonical in found:
         path = _path(session, tree, seq, at.size)
@@ -46,8 +49,9 @@ def _proven(session: Session, tree: StoredTree, at: Checkpoint) -> Iterator[str]
         except NotProven:
             continue  # it was changed: whoever it names signs nothing that was not there before
         said = json.loads(canonical)
-        if said["kind"] == Kind.KEY_ACTIVATED:
-            yield said["details"]["vkey"]
+        role = Role.of(said if isinstance(said, dict) else {})
+        if role.kind == Kind.KEY_ACTIVATED:
+            yield str(role.changes), role.voucher
 
 
 def _path(session: Session, tree: StoredTree, seq: int, size: int) -> list[bytes]:

@@ -25,7 +25,7 @@ from .errors import AuditError, BadNote, KeyUnfit, NotReadable
 from .head import Session
 from .ledger import Ledger
 from .ledger_keys import LedgerKeys, made_or_read, read
-from .notes import Checkpoint, Note
+from .notes import Checkpoint, Note, Signer
 
 SEEN = "ledger.checkpoint"
 """The last checkpoint that this gateway has seen: what it will not let anybody take back, beside the key."""
@@ -155,12 +155,12 @@ class Checkpointer:
 
         def work(connection: Connection) -> Sequence[Entry]:
             still_signing(cast(Session, connection.connection.driver_connection), keys.signers)
-            became = [(signer.verifier, "activated", Kind.KEY_ACTIVATED) for signer in reversed(keys.signers)]
-            became += [(verifier, "retired", Kind.KEY_RETIRED) for verifier in keys.retired]
+            became = [("activated", _activated(keys, signer)) for signer in reversed(keys.signers)]
+            became += [("retired", Entry(Kind.KEY_RETIRED, WRITER, details={"vkey": str(k)})) for k in keys.retired]
             return [
-                Entry(kind, WRITER, details={"vkey": str(vkey)})
-                for vkey, what, kind in became
-                if connection.execute(SAY, {"vkey": str(vkey), "became": what}).rowcount
+                entry
+                for what, entry in became
+                if connection.execute(SAY, {"vkey": entry.details["vkey"], "became": what}).rowcount
             ]
 
         self._ledger.change(work, raises_epoch=False)
@@ -171,6 +171,13 @@ class Checkpointer:
             return
         keyfiles.replace(self._seen_at, signed.note.encode())
         self._seen = signed.checkpoint
+
+
+def _activated(keys: LedgerKeys, signer: Signer) -> Entry:
+    details = {"vkey": str(signer.verifier)}
+    if voucher := keys.voucher(signer):
+        details["voucher"] = voucher
+    return Entry(Kind.KEY_ACTIVATED, WRITER, details=details)
 
 
 def _keys_of(engine: Engine, path: Path, name: str) -> LedgerKeys:

@@ -23,7 +23,8 @@ COUNTED = "SELECT level, index FROM audit_tiles WHERE NOT (level = 0 AND index <
 class Start:
     """Where to begin: `at` is the first span's start, `after` the last entry that was verified before.
 
-    `units` is the tree of whole spans before, `above` the edge of the levels above the lowest tiles.
+    `units` is the tree of whole spans before, `above` the edge of the levels above the lowest tiles. `active` are the
+    vkeys that may sign there, `trusted` whom of them, and of witnesses, the verifier trusts, first who signed `since`.
     """
 
     at: int = 0
@@ -32,7 +33,7 @@ class Start:
     above: Edge = field(default_factory=Edge)
     since: Checkpoint | None = None
     active: frozenset[str] = frozenset()
-    signers: tuple[Verifier, ...] = ()
+    trusted: tuple[Verifier, ...] = ()
 
     @classmethod
     def of(
@@ -41,7 +42,7 @@ class Start:
         tree: StoredTree,
         since: Checkpoint | None,
         active: frozenset[str],
-        signers: tuple[Verifier, ...],
+        trusted: tuple[Verifier, ...],
     ) -> "Start":
         """From `since`, as the stored tiles have it: they are proven by its root, see `Joined`. None: the beginning."""
         if since is None or since.size > tree.edge.size:
@@ -49,7 +50,7 @@ class Start:
         count = since.size // SPAN
         units = Frontier(count, tuple(tree.work(session, lambda node: _units(count, node))))
         above = _edge_above(session, tree, count * SPAN >> BITS)
-        return cls(count * SPAN, since.size, units, above, since, active, signers)
+        return cls(count * SPAN, since.size, units, above, since, active, trusted)
 
 
 def _units(count: int, node: Nodes) -> list[bytes]:
@@ -93,7 +94,7 @@ class Joined:
         self.head = Frontier() if not self.size else None
         witnesses = dict.fromkeys((str(key) for key in self.given if key.algorithm == COSIGNED), 0)
         trusted = set(map(str, self.given))
-        self.vouching = Vouching(self.tree.origin, trusted, witnesses, set(self.start.active))
+        self.vouching = Vouching(self.tree.origin, trusted, witnesses, bool(self.given), set(self.start.active))
         since = self.start.since
         if since is not None and (since.origin != self.tree.origin or since.size > min(self.tree.edge.size, self.size)):
             checkpoint = f"the checkpoint of {amount(since.size, 'entry')}"
@@ -162,8 +163,8 @@ class Joined:
         if trees[since.size].root() != since.root:
             what = f"the ledger did not grow out of the checkpoint of {amount(since.size, 'entry')}"
             self.changed.append(Problem(since.size, what))
-        elif self.start.signers:
-            self.vouching.go_on(since.size, self.start.signers)
+        elif self.start.trusted:
+            self.vouching.go_on(since.size, self.start.trusted)
 
     def _grow(self, span: Span) -> None:
         if self.units is None:

@@ -4,12 +4,13 @@ Each line is a key: the first is new, the second, if there is one, is the one be
 rotation, so that whoever trusts it has time to learn of the new one. `RETIRED` lines name keys that sign no more.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import keyfiles
-from .errors import BadNote, KeyUnfit
-from .notes import SIGNED, Signer, Verifier
+from .errors import BadNote, KeyUnfit, NotProven
+from .notes import SIGNED, Signature, Signer, Verifier
 
 NAME = "ledger.key"
 RETIRED = "RETIRED "
@@ -30,6 +31,11 @@ class LedgerKeys:
     def origin(self) -> str:
         """The ledger that they sign for: its name is theirs."""
         return self.signers[0].name
+
+    def voucher(self, of: Signer) -> str:
+        """The signature line by which the key before `of` vouches for it; empty where there is none before it."""
+        before = self.signers[self.signers.index(of) + 1 :]
+        return str(before[0].sign(vouching_for(of.verifier))).removesuffix("\n") if before else ""
 
     def rotated(self) -> "LedgerKeys":
         """With a new key in front; the one before it signs along, any older one no more."""
@@ -52,6 +58,24 @@ class LedgerKeys:
         if len({signer.name for signer in signers} | {vkey.name for vkey in retired}) > 1:
             raise BadNote("all keys of a ledger have its name")
         return cls(signers, retired)
+
+
+def is_vouched_for(vkey: str, voucher: str, trusted: Iterable[str]) -> bool:
+    """Whether one of the `trusted` vkeys signed `voucher`, for this key. Both may hold anything."""
+    try:
+        key, signature = Verifier.parse(vkey), Signature.parse(voucher)
+        for before in map(Verifier.parse, trusted):
+            if before.algorithm == SIGNED and before.name == key.name and signature.is_by(before):
+                before.check(vouching_for(key), signature.value)
+                return True
+    except (BadNote, NotProven):
+        pass
+    return False
+
+
+def vouching_for(key: Verifier) -> str:
+    """What is signed. It is no checkpoint, whose second line is a number."""
+    return f"{key.name}\nvouches for the key\n{key}\n"
 
 
 def made_or_read(path: Path, origin: str) -> LedgerKeys:

@@ -31,7 +31,7 @@ class Role:
     """What an entry has to do with others, but for its number and its read: the same for all that are worded alike.
 
     `use` is the digest and the grant that a read was authorised under, `named` the digest of a bundle that has to be
-    known, `changes` the digest, grant or key of which it changes whether it is in force.
+    known, `changes` the digest, grant or key of which it changes whether it is in force, `voucher` who vouches for it.
     """
 
     kind: str
@@ -41,27 +41,34 @@ class Role:
     use: tuple[str, str]
     named: str
     changes: str | None
+    voucher: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Role":
         """Whoever changed the entry may have made anything of it, also what no set takes."""
         kind, digest, grant, changes = str(entry.get("kind")), entry.get("digest"), entry.get("grant"), None
+        voucher = ""
         if kind in CONTROLS:
             details = entry.get("details")
-            vkey = details.get("vkey") if isinstance(details, Mapping) else None
-            changes = str(digest if kind == Kind.POLICY_ACTIVATED else vkey if "key" in kind else grant)
+            said = details if isinstance(details, Mapping) else {}
+            changes = str(digest if kind == Kind.POLICY_ACTIVATED else said.get("vkey") if "key" in kind else grant)
+            voucher = str(said.get("voucher", ""))
         use, begins = (str(digest or ""), str(grant or "")), kind == Kind.READ_AUTHORIZED
         named = "" if kind == Kind.POLICY_REFUSED else use[0]
-        return cls(kind, begins, kind in ENDS, str(entry.get("gateway")), use, named, changes)
+        return cls(kind, begins, kind in ENDS, str(entry.get("gateway")), use, named, changes, voucher)
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """An entry that changed what is in force: `of` is the digest, the grant or the key that it is about."""
+    """An entry that changed what is in force: `of` is the digest, the grant or the key that it is about.
+
+    `voucher` is, for a key, the signature line of the key before it, where it has one.
+    """
 
     seq: int
     kind: str
     of: str
+    voucher: str = ""
 
 
 @dataclass(slots=True)
@@ -90,7 +97,7 @@ class Events:
             if self.begun.pop(read, None) is None:
                 self.ended.add(read)
         elif role.changes is not None:
-            self.controls.append(Control(seq, role.kind, role.changes))
+            self.controls.append(Control(seq, role.kind, role.changes, role.voucher))
             self.used.append({})
             self.named.append({})
         if role.named:

@@ -6,9 +6,11 @@ checkpoint is the tree's and signed. Completeness is that nothing is missing, an
 together (see `replay`). Whoever can rewrite all of it, keys included, is found by a checkpoint that somebody else kept.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
@@ -19,6 +21,7 @@ from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .instances import held_locks, lock_key
 from .joining import Joined, Start
+from .ledger_keys import is_vouched_for
 from .notes import SIGNED, Checkpoint, Note, Verifier
 from .spans import SPAN, Problem, Task
 from .tilestore import StoredTree
@@ -32,6 +35,8 @@ BEYOND = """
         SELECT seq FROM audit_entries WHERE seq < 1 UNION ALL SELECT seq FROM audit_entries WHERE seq > %s
     ) AS beyond
 """
+TEXT = "SELECT canonical FROM audit_entries WHERE seq = %s"
+JUST_NOW = timedelta(minutes=1)
 Progress = Callable[[int, int], None]
 """Called with the entries that were looked at, and how many there are."""
 
@@ -65,9 +70,10 @@ class Verdict:
 def verify(url: str, *, keys: Sequence[Verifier] = (), since: str = "", progress: Progress | None = None) -> Verdict:
     """Reads the ledger at the libpq URL `url` in one snapshot; it may grow meanwhile. Changes nothing.
 
-    `keys` are those that the verifier trusts, the ledger's and its witnesses'. `since` is the note of a checkpoint that
-    was verified before: the tree must have grown out of it, and only newer entries are read. Raises `NotReadable` where
-    the database does not answer or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or
+    `keys` are those that the verifier trusts, the ledger's and its witnesses': what is signed at all has to be so by
+    one of them or one that follows from them, but for what is of the last minute. `since` is the note of a checkpoint
+    that was verified before: the tree must have grown out of it, and only newer entries are read. Raises `NotReadable`
+    where the database does not answer or has no ledger, `DatabaseUnfit` where `url` is none of libpq's, `NotProven` or
     `BadNote` where `since` is signed by none of the keys or is no checkpoint.
     """
     settings_of(url)
@@ -94,6 +100,7 @@ def verify_on(
             joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
         joined.check_head(frontier)
         joined.check_stored(session)
+        joined.changed += _strangers(session, joined)
         session.rollback()
     return _verdict(joined, held, is_key_given=bool(keys))
 
@@ -156,7 +163,7 @@ def _known_keys(session: Session) -> dict[Verifier, bool]:
 def _trusted_since(
     session: Session, tree: StoredTree, since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
 ) -> tuple[Checkpoint | None, frozenset[str], tuple[Verifier, ...]]:
-    """The checkpoint to go on from, the keys that are active there, and those that are trusted for it."""
+    """The checkpoint to go on from, the keys that are active there, and who is trusted there, first who signed it."""
     if not since:
         return None, frozenset(), ()
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
@@ -164,10 +171,33 @@ def _trusted_since(
         what = "the checkpoint to go on from is signed by none of the trusted keys"
         raise NotProven(f"{what}; verify all of it, which finds the keys that follow from yours")
     active = frozenset(str(key) for key in signers if key.algorithm == SIGNED)
-    others = frozenset(str(key) for key, signs in known.items() if signs)
-    if others - active:  # of other gateways: the table only says which to look for
-        active |= others & activated(session, tree, checkpoint)
+    others = {str(key): key for key, signs in known.items() if signs and str(key) not in active}
+    if others:  # of other gateways, or one after another: the table only says which to look for
+        proven = activated(session, tree, checkpoint)
+        own = {vkey: key for vkey, key in others.items() if vkey in proven}
+        vouched = [key for vkey, key in own.items() if not given or is_vouched_for(vkey, proven[vkey], active)]
+        return checkpoint, active | own.keys(), (*signers, *vouched)
     return checkpoint, active, signers
+
+
+def _strangers(session: Session, joined: Joined) -> Iterator[Problem]:
+    """Where what is older than `JUST_NOW` is signed, but by nobody whom the verifier trusts."""
+    vouching = joined.vouching
+    if not joined.given or vouching.by is None or vouching.stranger is None or _is_new(session, vouching.upto + 1):
+        return
+    entries = f"entries {vouching.upto + 1} to {vouching.last}"
+    what = f"{entries} are signed by no key that was given or that follows from one, only by {vouching.stranger}"
+    yield Problem(vouching.upto + 1, f"{what}: if that is one of the ledger's, give it as well")
+
+
+def _is_new(session: Session, seq: int) -> bool:
+    """Whether it says so itself, by the clock of here: a witness, or another gateway, may be about to sign it."""
+    row = session.execute(TEXT, (seq,)).fetchone()
+    try:
+        at = datetime.fromisoformat(json.loads(row[0])["at"]) if row else None
+        return at is not None and abs(datetime.now(UTC) - at) < JUST_NOW
+    except (ValueError, LookupError, TypeError):
+        return False  # it was changed, which is found where it was read
 
 
 def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:

@@ -1,8 +1,9 @@
 """Who vouches for what: which checkpoints hold, and up to where a key that the verifier trusts has signed.
 
-A key counts from the entry that activates it to the one that retires it. Whoever trusts one key trusts those that were
-activated under a checkpoint of its, so that a key that was given out long ago is enough; whoever trusts a witness,
-those that were activated under what it co-signed.
+A key counts from the entry that activates it to the one that retires it. Whoever trusts one key trusts those that it
+vouches for, by a signature in the entry that activates them, and so on: a key that was given out long ago is enough.
+That an entry names a key proves nothing: whoever can write to the database can add one. A witness is trusted as far as
+it has co-signed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from policy.amounts import amount
 
 from .entries import Kind
+from .ledger_keys import is_vouched_for
 from .notes import Verifier
 from .replay import Control
 from .signed import SignedRow
@@ -22,17 +24,20 @@ Found = tuple[int, str]
 class Vouching:
     """What is known of keys and checkpoints so far, in the order of the ledger; `trusted` are vkeys.
 
-    Where nobody gave a key, `trusted` is empty at first, and the first key that the ledger names is believed.
+    Where nobody gave a key (`is_key_given`), the first that the ledger names is believed, and all that it activates.
     `witnessed` has the vkeys of trusted witnesses, and the size of the newest checkpoint that each has co-signed.
     """
 
     origin: str
     trusted: set[str]
     witnessed: dict[str, int]
+    is_key_given: bool
     active: set[str] = field(default_factory=set)
     upto: int = 0
     by: Verifier | None = None
     last: int = 0
+    stranger: Verifier | None = None
+    """Who signed the newest checkpoint, where nobody whom the verifier trusts did."""
     found: list[Found] = field(default_factory=list)
 
     def join(self, controls: Sequence[Control], signed: Iterable[tuple[SignedRow, bytes | None]]) -> None:
@@ -45,11 +50,11 @@ class Vouching:
         for control in waiting:
             self._change(control)
 
-    def go_on(self, size: int, signers: Sequence[Verifier]) -> None:
-        """From a checkpoint that holds: `signers`, whom the verifier trusts or the ledger names, signed it."""
-        self.upto, self.by = size, signers[0]
-        self._witness(size, signers)
-        self.trusted |= self.active | set(map(str, signers))
+    def go_on(self, size: int, trusted: Sequence[Verifier]) -> None:
+        """From a checkpoint that holds: `trusted` are those that the verifier trusts there, first who signed it."""
+        self.upto, self.by = size, trusted[0]
+        self._witness(size, trusted)
+        self.trusted.update(map(str, trusted))
 
     def _change(self, control: Control) -> None:
         if control.kind == Kind.KEY_RETIRED:
@@ -57,7 +62,8 @@ class Vouching:
             self.trusted.discard(control.of)
             return
         self.active.add(control.of)
-        if not self.trusted and self.by is None:
+        is_first = not self.is_key_given and not self.trusted and self.by is None
+        if is_first or is_vouched_for(control.of, control.voucher, self.trusted):
             self.trusted.add(control.of)
 
     def _judge(self, row: SignedRow, root: bytes | None) -> None:
@@ -89,6 +95,8 @@ class Vouching:
 
     def _believe(self, size: int, signers: Sequence[Verifier], witnessed: Verifier | None) -> None:
         known = next((key for key in signers if str(key) in self.trusted), witnessed)
+        self.stranger = signers[0] if known is None else None
         if known is not None:
             self.upto, self.by = size, known
-            self.trusted |= self.active
+            if not self.is_key_given:
+                self.trusted |= self.active

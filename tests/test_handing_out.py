@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from audit.handed import check_proof
-from audit.ledger_keys import read
+from audit.ledger_keys import is_vouched_for, read
 from audit.merkle import leaf_hash
 from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.proofs import Proof, check_consistency
@@ -162,6 +162,20 @@ def test_a_running_gateway_takes_up_a_rotated_key_and_says_so(own_service, tmp_p
     seq = own_service.entries(limit=1)[0]["seq"]
     note = Note.parse(covering(own_service, seq)[1].encode())
     assert set(note.verified([first, second])) == {first, second}
+    shown = remit("audit", "key", "show", folder=tmp_path, REMIT_HOME=home)
+    assert (shown.returncode, shown.stdout) == (0, f"{second}\n{first}\n")
+    told = remit("audit", "key", "show", "--json", folder=tmp_path, REMIT_HOME=home)
+    assert json.loads(told.stdout) == {"keys": [str(second), str(first)]}
+    assert "PRIVATE" not in shown.stdout + told.stdout
+    (entry,) = own_service.entries(kind="ledger.key_activated", limit=1)
+    assert is_vouched_for(str(second), entry["details"]["voucher"], [str(first)])
+
+
+def test_keys_are_not_shown_where_there_are_none(tmp_path):
+    shown = remit("audit", "key", "show", folder=tmp_path, REMIT_HOME=str(tmp_path))
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert "ledger.key" in shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_a_gateway_whose_ledger_was_changed_is_not_ready_and_calls_on_call(own_service, database):

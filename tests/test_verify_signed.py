@@ -3,7 +3,7 @@
 import random
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -14,7 +14,7 @@ from audit.checkpointer import Checkpointer
 from audit.entries import Entry, Kind
 from audit.errors import BadNote, NotProven
 from audit.ledger import Ledger
-from audit.ledger_keys import NAME, read, rotate
+from audit.ledger_keys import NAME, LedgerKeys, read, rotate, vouching_for
 from audit.merkle import Frontier, leaf_hash
 from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.tiles import Edge
@@ -243,6 +243,8 @@ def test_the_key_of_a_witness_is_enough_and_it_is_said_how_far_it_came(database,
     assert whole.witnessed == {str(one.verifier): 1024, str(other.verifier): 1300}
     kept = f"{told[1024]}{one.sign(Note.parse(told[1024].encode()).text, at=1_763_000_000)}"
     new = verify(database.url(), keys=[one.verifier], since=kept)
+    assert (new.problems, new.signed, new.witnessed) == ((), 1024, {str(one.verifier): 1024})
+    new = verify(database.url(), keys=[one.verifier, read(tmp_path / NAME).signers[0].verifier], since=kept)
     assert (new.problems, new.signed, new.by, new.witnessed) == ((), 1300, key, {str(one.verifier): 1024})
 
 
@@ -343,30 +345,89 @@ def test_since_a_checkpoint_that_all_later_ones_are_gone_is_found(database, sign
     assert (seq, what) in problems(database, since=kept)
 
 
-def test_whoever_adds_a_key_of_their_own_is_found_by_what_was_kept_and_not_by_an_older_key(
-    database, ledger, checkpointer, tamper, tmp_path
+def strangers(database, monkeypatch, keys, **more):
+    """What is said of keys that nobody vouches for, once what they signed is not new any more."""
+    assert problems(database, keys=keys, **more) == []
+    with monkeypatch.context() as later:
+        later.setattr("audit.verify.JUST_NOW", timedelta(0))
+        return problems(database, keys=keys, **more)
+
+
+@pytest.mark.parametrize(
+    "voucher", ["none", "damaged", "of its own", "for another key", "of another ledger", "no text"]
+)
+def test_a_key_that_an_entry_names_signs_for_nobody_who_has_an_older_one_that_does_not_vouch_for_it(
+    database, ledger, checkpointer, tamper, tmp_path, monkeypatch, voucher
 ):
     """With the gateway's role alone: an entry names the key, the gateway signs that; then what follows is rewritten."""
     checkpointer.look()
-    own, witness = read(tmp_path / NAME).signers[0].verifier, Signer.make("witness.example/w", COSIGNED)
-    insider = Signer.make(own.name, SIGNED)
-    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(insider.verifier)}))
+    (key,) = read(tmp_path / NAME).signers
+    own, witness = key.verifier, Signer.make("witness.example/w", COSIGNED)
+    insider, other, elsewhere = (Signer.make(name, SIGNED) for name in (own.name, own.name, "example.com/other"))
+    vouchers = {
+        "none": {},
+        "damaged": {"voucher": LedgerKeys((insider, key)).voucher(insider)[:-8] + "AAAAAAA="},
+        "of its own": {"voucher": LedgerKeys((insider, insider)).voucher(insider)},
+        "for another key": {"voucher": LedgerKeys((other, key)).voucher(other)},
+        "of another ledger": {"voucher": str(elsewhere.sign(vouching_for(insider.verifier)))[:-1]},
+        "no text": {"voucher": [{"n": 1}]},
+    }
+    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(insider.verifier), **vouchers[voucher]}))
     for size in (512, 1024, 1300):
         append(ledger, size - ledger.head().size)
         checkpointer.look()
     kept = notes(database)
     rewritten(database, tamper, [insider])
     tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
-    whole = verify(database.url(), keys=[own])
-    assert (whole.problems, whole.by) == ((), str(insider.verifier)), "by whom is said, and nothing else"
+    assert verify(database.url(), keys=[own]).signed == 512
+    what = "entries 513 to 1300 are signed by no key that was given or that follows from one, only by"
+    ((seq, found),) = strangers(database, monkeypatch, [own])
+    assert (seq, found) == (513, f"{what} {insider.verifier}: if that is one of the ledger's, give it as well")
+    assert strangers(database, monkeypatch, [own], since=kept[512]) == [(seq, found)]
+    assert strangers(database, monkeypatch, [own, insider.verifier]) == [], "whoever believes it is told nothing"
     grown = "the ledger did not grow out of the checkpoint of 1,024 entries"
     assert (1024, grown) in problems(database, keys=[own], since=kept[1024])
     cosign(tamper, witness, 512, kept[512])
-    assert verify(database.url(), keys=[own, witness.verifier]).witnessed == {str(witness.verifier): 512}
+    assert strangers(database, monkeypatch, [witness.verifier]) == [(seq, found)]
     append(ledger)
     checkpointer.look()
     (refused,) = documents(database.url(), Kind.CHECKPOINT_REFUSED)
     assert refused["code"] == "ledger_changed"
+
+
+def test_a_gateway_with_a_key_of_its_own_is_named_until_its_key_is_given(
+    database, ledger, checkpointer, tmp_path, monkeypatch
+):
+    (tmp_path / "other").mkdir()
+    other = Checkpointer(database.engine(), ledger, key=tmp_path / "other" / NAME, home=tmp_path / "other")
+    one, two = (read(folder / NAME).signers[0].verifier for folder in (tmp_path, tmp_path / "other"))
+    for by in (checkpointer, other):
+        append(ledger)
+        by.look()
+    ((_, found),) = strangers(database, monkeypatch, [one])
+    assert f"only by {two}: if that is one of the ledger's, give it as well" in found
+    assert strangers(database, monkeypatch, [one, two]) == []
+    append(ledger)
+    checkpointer.look()
+    assert strangers(database, monkeypatch, [one]) == [], "what the one signs covers what the other had signed"
+
+
+def test_since_a_checkpoint_the_next_key_counts_where_one_that_signed_it_vouches_for_it(
+    database, ledger, checkpointer, tmp_path, monkeypatch
+):
+    checkpointer.look()
+    (first,) = read(tmp_path / NAME).signers
+    rotate(tmp_path / NAME)
+    append(ledger)
+    checkpointer.look()
+    kept = notes(database)[max(notes(database))]
+    rotate(tmp_path / NAME)
+    for _ in range(2):
+        append(ledger)
+        checkpointer.look()
+    for since in ("", kept):
+        assert strangers(database, monkeypatch, [first.verifier], since=since) == []
+        assert verify(database.url(), keys=[first.verifier], since=since).signed == ledger.head().size
 
 
 def test_since_a_checkpoint_that_the_ledger_has_lost_is_a_problem(database, signed, checkpointer, tamper):

@@ -44,13 +44,31 @@ def prove(seq: Annotated[int, typer.Argument(min=1, help="The entry's number.")]
 def list_keys(as_json: options.Json = False) -> None:
     """Prints the public keys of the ledger, as the gateway tells them.
 
-    Compare them over another channel before you trust them."""
+    Anybody who can write to its database could have named one: `key show`, where the gateway runs, says which are its
+    own."""
     with options.gateway() as gateway:
         keys = gateway.ledger_keys()
     if as_json:
         terminal.print_json({"origin": keys.origin, "keys": [{"vkey": k.vkey, "status": k.status} for k in keys.items]})
         return
     terminal.table(("status", "key"), [(each.status, each.vkey) for each in keys.items], empty="there is no key yet")
+
+
+@key.command()
+def show(as_json: options.Json = False) -> None:
+    """Prints the public keys of this machine's gateway.
+
+    The newest comes first. They are read from its own file; neither the gateway nor the database is asked. Give them to
+    whoever verifies."""
+    from audit import ledger_keys
+    from gateway.settings import ledger_key
+
+    keys = [str(signer.verifier) for signer in ledger_keys.read(ledger_key(os.environ)).signers]
+    if as_json:
+        terminal.print_json({"keys": keys})
+        return
+    for each in keys:
+        terminal.say(each)
 
 
 @key.command()

@@ -179,6 +179,8 @@ def _signed(verdict: "Verdict") -> Iterator[str]:
         yield "  signed       nothing by a key that is trusted"
     else:
         yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
+        if verdict.signed < verdict.size:
+            yield f"  not yet      the {verdict.size - verdict.signed:,} after them: nothing proves those so far"
     for witness, size in verdict.witnessed.items():
         yield f"  co-signed    {f'the first {size:,}' if size else 'nothing'}, by {witness}"
     if verdict.by and not verdict.is_key_given:
