@@ -25,6 +25,7 @@ from .ledger_keys import is_vouched_for
 from .notes import SIGNED, Checkpoint, Note, Verifier
 from .spans import SPAN, Problem, Task
 from .tilestore import StoredTree
+from .vouching import Vouching
 from .workers import Work, read_spans
 
 HEAD = "SELECT size, frontier FROM audit_head"
@@ -47,7 +48,8 @@ class Verdict:
 
     `signed` is the size of the newest checkpoint that a trusted key, `by`, signed; `is_key_given` says whether that key
     came from the verifier, or only from the ledger itself. `witnessed` has that size for each witness whose key was
-    given. `origin` is the ledger's name, as it says itself.
+    given. `origin` is the ledger's name, as it says itself, and `unsigned_since` the time that the first entry after
+    `signed` says of itself; None where there is none, or it says none.
     """
 
     size: int
@@ -60,6 +62,7 @@ class Verdict:
     is_key_given: bool = False
     origin: str = ""
     witnessed: Mapping[str, int] = field(default_factory=dict)
+    unsigned_since: datetime | None = None
 
     @property
     def holds(self) -> bool:
@@ -100,9 +103,9 @@ def verify_on(
             joined.changed.append(Problem(size, f"the ledger has {len(heads)} heads"))
         joined.check_head(frontier)
         joined.check_stored(session)
-        joined.changed += _strangers(session, joined)
+        unsigned_since = _time_of(session, joined.vouching.upto + 1)
         session.rollback()
-    return _verdict(joined, held, is_key_given=bool(keys))
+    return _verdict(joined, held, unsigned_since, is_key_given=bool(keys))
 
 
 @contextmanager
@@ -180,27 +183,25 @@ def _trusted_since(
     return checkpoint, active, signers
 
 
-def _strangers(session: Session, joined: Joined) -> Iterator[Problem]:
-    """Where what is older than `JUST_NOW` is signed, but by nobody whom the verifier trusts."""
-    vouching = joined.vouching
-    if not joined.given or vouching.by is None or vouching.stranger is None or _is_new(session, vouching.upto + 1):
-        return
-    entries = f"entries {vouching.upto + 1} to {vouching.last}"
-    what = f"{entries} are signed by no key that was given or that follows from one, only by {vouching.stranger}"
-    yield Problem(vouching.upto + 1, f"{what}: if that is one of the ledger's, give it as well")
-
-
-def _is_new(session: Session, seq: int) -> bool:
-    """Whether it says so itself, by the clock of here: a witness, or another gateway, may be about to sign it."""
+def _time_of(session: Session, seq: int) -> datetime | None:
+    """When an entry was written, as it says; whatever was made of it is found where it was read."""
     row = session.execute(TEXT, (seq,)).fetchone()
     try:
-        at = datetime.fromisoformat(json.loads(row[0])["at"]) if row else None
-        return at is not None and abs(datetime.now(UTC) - at) < JUST_NOW
-    except (ValueError, LookupError, TypeError):
-        return False  # it was changed, which is found where it was read
+        return datetime.fromisoformat(json.loads(row[0])["at"]).astimezone(UTC) if row else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
-def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Verdict:
+def _strangers(vouching: Vouching, unsigned_since: datetime | None) -> Iterator[Problem]:
+    """Where something is signed, but by nobody whom the verifier trusts: of late another may be about to sign it."""
+    is_new = unsigned_since is not None and abs(datetime.now(UTC) - unsigned_since) < JUST_NOW
+    if vouching.by is not None and vouching.stranger is not None and not is_new:
+        entries = f"entries {vouching.upto + 1} to {vouching.last}"
+        what = f"{entries} are signed by no key that was given or that follows from one, only by {vouching.stranger}"
+        yield Problem(vouching.upto + 1, f"{what}: if that is one of the ledger's, give it as well")
+
+
+def _verdict(joined: Joined, held: frozenset[int], unsigned_since: datetime | None, *, is_key_given: bool) -> Verdict:
     missing = [Problem(*found) for found in joined.replay.found + joined.replay.left_open(held, lock_key)]
     vouching, changed = joined.vouching, joined.changed + [Problem(*found) for found in joined.vouching.found]
     unseen = [
@@ -208,6 +209,8 @@ def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Ver
     ]
     if is_key_given and vouching.by is None and not unseen:
         changed.append(Problem(1, "no checkpoint is signed by a key that was given, or by one that follows from it"))
+    if is_key_given:
+        changed += _strangers(vouching, unsigned_since)
     changed += unseen
     problems = sorted(changed + missing + joined.gone, key=lambda problem: problem.seq)
     # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
@@ -216,5 +219,5 @@ def _verdict(joined: Joined, held: frozenset[int], *, is_key_given: bool) -> Ver
     root = joined.root or b""
     return Verdict(
         joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given,
-        joined.tree.origin, vouching.witnessed,
+        joined.tree.origin, vouching.witnessed, unsigned_since,
     )  # fmt: skip

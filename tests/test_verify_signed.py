@@ -92,6 +92,7 @@ def test_an_untouched_ledger_is_whole_and_names_the_key_that_signed_it(database,
         verdict = verify(database.url(), keys=keys)
         assert (verdict.problems, verdict.size, verdict.root) == ((), 1301, signed.head().root)
         assert (verdict.signed, verdict.by, verdict.is_key_given) == (1300, str(key), bool(keys))
+        assert verdict.unsigned_since == signed.head().at
 
 
 def test_untouched_ledgers_of_any_size_signed_at_any_sizes_are_whole(database, ledger, checkpointer):
@@ -571,3 +572,12 @@ def test_a_kind_that_is_no_text_is_found_and_no_fault(database, signed, tamper, 
     put = 'UPDATE audit_entries SET canonical = replace(canonical, \'"kind":"read.refused"\', %s) WHERE seq = 600'
     tamper(put, (f'"kind":{value}',))
     assert (600, "its text is not what was hashed") in problems(database)
+
+
+@pytest.mark.parametrize("seq", [700, 1301])
+def test_what_is_too_deep_to_be_parsed_is_found_and_no_fault(database, signed, tamper, seq):
+    tamper("ALTER TABLE audit_entries ALTER doc DROP EXPRESSION")
+    for text in ("[" * 200_000, "[" * 200_000 + "]" * 200_000, '{"details":' * 200_000 + "1" + "}" * 200_000):
+        leaf = leaf_hash(text.encode())
+        tamper("UPDATE audit_entries SET canonical = %s, leaf = %s WHERE seq = %s", (text, leaf, seq))
+        assert problems(database)[0][0] == seq

@@ -155,7 +155,8 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
     intact = {"integrity": verdict.integrity, "completeness": verdict.completeness}
     if as_json:
         signed = {"signed": verdict.signed, "by": verdict.by, "key_given": verdict.is_key_given}
-        signed |= {"witnessed": verdict.witnessed}
+        at = verdict.unsigned_since
+        signed |= {"unsigned_since": at.isoformat() if at else None, "witnessed": verdict.witnessed}
         terminal.print_json(
             {"size": verdict.size, "root": verdict.root.hex(), **intact, **signed, "problems": problems}
         )
@@ -179,8 +180,9 @@ def _signed(verdict: "Verdict") -> Iterator[str]:
         yield "  signed       nothing by a key that is trusted"
     else:
         yield f"  signed       the first {verdict.signed:,}, by {verdict.by}"
-        if verdict.signed < verdict.size:
-            yield f"  not yet      the {verdict.size - verdict.signed:,} after them: nothing proves those so far"
+    if verdict.by and verdict.signed < verdict.size:
+        since = f" since {verdict.unsigned_since:%Y-%m-%d %H:%M:%SZ}" if verdict.unsigned_since else ""
+        yield f"  not yet      the {verdict.size - verdict.signed:,} after them{since}: nothing proves those so far"
     for witness, size in verdict.witnessed.items():
         yield f"  co-signed    {f'the first {size:,}' if size else 'nothing'}, by {witness}"
     if verdict.by and not verdict.is_key_given:
