@@ -3,7 +3,6 @@
 Where the entry is, whoever owns the database can tell as they like; what it says, and that it was there, they cannot.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from .entries import Kind
@@ -14,6 +13,7 @@ from .notes import Checkpoint
 from .proofs import check_inclusion, prove_inclusion
 from .replay import Role
 from .tilestore import StoredTree
+from .wording import parsed
 
 # By the blocks of search, and one by one what is too new for them: the old entries are not read again.
 TOLD = """
@@ -31,9 +31,8 @@ TOLD = """
 def activated(session: Session, tree: StoredTree, at: Checkpoint) -> Mapping[str, str]:
     """The vkeys of which an entry under `at`, a checkpoint that is trusted, says that they sign from then on.
 
-    Each with the signature line of whoever vouches for it there, or an empty text.
-
-    None where the stored tree has not so many entries. Raises `NotReadable` where a tile of it is missing.
+    Each with the signature line of whoever vouches for it there, or an empty text. None at all where the stored tree
+    has not so many entries. Raises `NotReadable` where a tile of it is missing.
     """
     if at.size > tree.edge.size:
         return {}
@@ -48,8 +47,7 @@ def _proven(session: Session, tree: StoredTree, at: Checkpoint) -> Iterator[tupl
             check_inclusion(leaf_hash(canonical.encode()), seq - 1, at.size, path, at.root)
         except NotProven:
             continue  # it was changed: whoever it names signs nothing that was not there before
-        said = json.loads(canonical)
-        role = Role.of(said if isinstance(said, dict) else {})
+        role = Role.of(parsed(canonical.encode()) or {})
         if role.kind == Kind.KEY_ACTIVATED:
             yield str(role.changes), role.voucher
 

@@ -6,7 +6,6 @@ checkpoint is the tree's and signed. Completeness is that nothing is missing, an
 together (see `replay`). Whoever can rewrite all of it, keys included, is found by a checkpoint that somebody else kept.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from .notes import SIGNED, Checkpoint, Note, Verifier
 from .spans import SPAN, Problem, Task
 from .tilestore import StoredTree
 from .vouching import Vouching
+from .wording import parsed
 from .workers import Work, read_spans
 
 HEAD = "SELECT size, frontier FROM audit_head"
@@ -186,9 +186,10 @@ def _trusted_since(
 def _time_of(session: Session, seq: int) -> datetime | None:
     """When an entry was written, as it says; whatever was made of it is found where it was read."""
     row = session.execute(TEXT, (seq,)).fetchone()
+    said = parsed(row[0].encode()) if row else None
     try:
-        return datetime.fromisoformat(json.loads(row[0])["at"]).astimezone(UTC) if row else None
-    except (ValueError, LookupError, TypeError, RecursionError):
+        return datetime.fromisoformat(str((said or {}).get("at"))).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -97,7 +97,7 @@ def cut(text: bytes) -> tuple[Pieces, Pieces]:
 def template_of(pieces: Pieces) -> Mapping[str, Any] | None:
     """What every text of these pieces says, but for marks; None where time, read and count are not what they seem."""
     marked = (AT_MARK, READ_MARK) if len(pieces) == 3 else (AT_MARK, ROWS_MARK, READ_MARK)
-    doc = _parsed(filled(pieces, marked))
+    doc = parsed(filled(pieces, marked))
     if doc is None or (doc.get("at"), doc.get("read")) != (AT_MARK.decode(), READ_MARK.decode()):
         return None
     details = doc.get("details")
@@ -128,14 +128,15 @@ def filled(pieces: Pieces, values: Pieces) -> bytes:
 
 
 def _meaning(canonical: bytes, document: bytes) -> Meaning:
-    hashed, searched = _parsed(canonical), _parsed(document)
+    hashed, searched = parsed(canonical), parsed(document)
     agrees = hashed is not None and hashed == searched
     if agrees and (_is_ambiguous(document) or _is_ambiguous(canonical)):
         agrees = _same(hashed, searched)
     return Meaning(agrees, hashed, None if hashed is None else Role.of(hashed))
 
 
-def _parsed(text: bytes) -> dict[str, Any] | None:
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """The object that a text writes; None where it writes none, or is too deep to be read."""
     try:
         value = from_json(text)
     except ValueError:
