@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 from policy.amounts import amount
 
+from .active import said_of_keys
 from .head import Session
 from .merkle import Frontier
 from .notes import COSIGNED, Checkpoint, Verifier
 from .proofs import Nodes
-from .replay import Replay
+from .replay import Control, Replay
 from .signed import signed_beyond
 from .spans import SPAN, Problem, Span
 from .tiles import BITS, WIDTH, Edge, Place, Tile
@@ -23,8 +24,8 @@ COUNTED = "SELECT level, index FROM audit_tiles WHERE NOT (level = 0 AND index <
 class Start:
     """Where to begin: `at` is the first span's start, `after` the last entry that was verified before.
 
-    `units` is the tree of whole spans before, `above` the edge of the levels above the lowest tiles. `active` are the
-    vkeys that may sign there, `trusted` whom of them, and of witnesses, the verifier trusts, first who signed `since`.
+    `units` is the tree of whole spans before, `above` the edge of the levels above the lowest tiles. `signers` of
+    `since` are whom the verifier trusts, or the ledger's; `said` is what entries under it say of keys.
     """
 
     at: int = 0
@@ -32,8 +33,8 @@ class Start:
     units: Frontier = field(default_factory=Frontier)
     above: Edge = field(default_factory=Edge)
     since: Checkpoint | None = None
-    active: frozenset[str] = frozenset()
-    trusted: tuple[Verifier, ...] = ()
+    signers: tuple[Verifier, ...] = ()
+    said: tuple[Control, ...] = ()
 
     @classmethod
     def of(
@@ -41,16 +42,15 @@ class Start:
         session: Session,
         tree: StoredTree,
         since: Checkpoint | None,
-        active: frozenset[str],
-        trusted: tuple[Verifier, ...],
+        signers: tuple[Verifier, ...],
     ) -> "Start":
         """From `since`, as the stored tiles have it: they are proven by its root, see `Joined`. None: the beginning."""
         if since is None or since.size > tree.edge.size:
-            return cls(since=since, active=active)
+            return cls(since=since, signers=signers)
         count = since.size // SPAN
         units = Frontier(count, tuple(tree.work(session, lambda node: _units(count, node))))
         above = _edge_above(session, tree, count * SPAN >> BITS)
-        return cls(count * SPAN, since.size, units, above, since, active, trusted)
+        return cls(count * SPAN, since.size, units, above, since, signers, said_of_keys(session, tree, since))
 
 
 def _units(count: int, node: Nodes) -> list[bytes]:
@@ -94,7 +94,8 @@ class Joined:
         self.head = Frontier() if not self.size else None
         witnesses = dict.fromkeys((str(key) for key in self.given if key.algorithm == COSIGNED), 0)
         trusted = set(map(str, self.given))
-        self.vouching = Vouching(self.tree.origin, trusted, witnesses, bool(self.given), set(self.start.active))
+        self.vouching = Vouching(self.tree.origin, trusted, witnesses, bool(self.given))
+        self.vouching.recall(self.start.said, self.start.signers)
         since = self.start.since
         if since is not None and (since.origin != self.tree.origin or since.size > min(self.tree.edge.size, self.size)):
             checkpoint = f"the checkpoint of {amount(since.size, 'entry')}"
@@ -163,8 +164,8 @@ class Joined:
         if trees[since.size].root() != since.root:
             what = f"the ledger did not grow out of the checkpoint of {amount(since.size, 'entry')}"
             self.changed.append(Problem(since.size, what))
-        elif self.start.trusted:
-            self.vouching.go_on(since.size, self.start.trusted)
+        elif self.start.signers:
+            self.vouching.go_on(since.size, self.start.signers)
 
     def _grow(self, span: Span) -> None:
         if self.units is None:

@@ -13,23 +13,20 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from .active import activated
 from .checkpoints import BY_INDEX, Signed
 from .engines import settings_of
 from .errors import BadNote, NotProven, NotReadable
 from .head import Session
 from .instances import held_locks, lock_key
 from .joining import Joined, Start
-from .ledger_keys import is_vouched_for
 from .notes import SIGNED, Checkpoint, Note, Verifier
 from .spans import SPAN, Problem, Task
 from .tilestore import StoredTree
-from .vouching import Vouching
 from .wording import parsed
 from .workers import Work, read_spans
 
 HEAD = "SELECT size, frontier FROM audit_head"
-KEYS = "SELECT vkey, became FROM audit_keys ORDER BY became DESC"
+KEYS = "SELECT DISTINCT vkey FROM audit_keys"
 # Two stretches of the index: with OR it would be all of it.
 BEYOND = """
     SELECT min(seq), max(seq), count(*) FROM (
@@ -96,6 +93,7 @@ def verify_on(
         session.execute(BY_INDEX)
         heads = session.execute(HEAD).fetchall()
         size, frontier = heads[0] if heads else (0, b"")
+        now = datetime.now(UTC)
         # Before and after the snapshot: a gateway that came or went meanwhile is not taken for gone.
         held |= held_locks(session)
         joined = _joined(session, url, size, tuple(keys), since, progress)
@@ -105,7 +103,8 @@ def verify_on(
         joined.check_stored(session)
         unsigned_since = _time_of(session, joined.vouching.upto + 1)
         session.rollback()
-    return _verdict(joined, held, unsigned_since, is_key_given=bool(keys))
+    joined.changed += _strangers(joined, unsigned_since, now)
+    return _verdict(joined, held, unsigned_since)
 
 
 @contextmanager
@@ -126,7 +125,7 @@ def _joined(
         changed.append(Problem(1, str(fault).partition(";")[0]))
         tree = StoredTree.empty()
     known = _known_keys(session)
-    start = Start.of(session, tree, *_trusted_since(session, tree, since, given, known))
+    start = Start.of(session, tree, *_signed_since(since, given, known))
     joined = Joined(tree, size, start, given, changed)
     end = _end(session, size, changed)
     # Where nothing is new, one empty span: the tree is compared with what was signed of it all the same.
@@ -149,38 +148,28 @@ def _end(session: Session, size: int, changed: list[Problem]) -> int:
     return int(high) if high - size == count else size
 
 
-def _known_keys(session: Session) -> dict[Verifier, bool]:
-    """The keys of which entries may speak, and whether they still sign; that it is so is looked up in the entries."""
-    found, retired = dict[Verifier, bool](), set[str]()
-    for vkey, became in session.execute(KEYS):
-        if became == "retired":
-            retired.add(vkey)
-            continue
+def _known_keys(session: Session) -> tuple[Verifier, ...]:
+    """The keys of which entries may speak; what they say is looked up there."""
+    found = list[Verifier]()
+    for (vkey,) in session.execute(KEYS):
         try:
-            found[Verifier.parse(vkey)] = vkey not in retired
+            found.append(Verifier.parse(vkey))
         except BadNote:
             continue  # nothing can be signed by it; the entry that should have activated it is what counts
-    return found
+    return tuple(found)
 
 
-def _trusted_since(
-    session: Session, tree: StoredTree, since: str, given: Sequence[Verifier], known: Mapping[Verifier, bool]
-) -> tuple[Checkpoint | None, frozenset[str], tuple[Verifier, ...]]:
-    """The checkpoint to go on from, the keys that are active there, and who is trusted there, first who signed it."""
+def _signed_since(
+    since: str, given: Sequence[Verifier], known: Sequence[Verifier]
+) -> tuple[Checkpoint | None, tuple[Verifier, ...]]:
+    """The checkpoint to go on from, and which of the keys that count signed it."""
     if not since:
-        return None, frozenset(), ()
+        return None, ()
     checkpoint, signers = Signed.parse(since).checkpoint, Note.parse(since.encode()).verified(given or known)
     if not signers:
         what = "the checkpoint to go on from is signed by none of the trusted keys"
         raise NotProven(f"{what}; verify all of it, which finds the keys that follow from yours")
-    active = frozenset(str(key) for key in signers if key.algorithm == SIGNED)
-    others = {str(key): key for key, signs in known.items() if signs and str(key) not in active}
-    if others:  # of other gateways, or one after another: the table only says which to look for
-        proven = activated(session, tree, checkpoint)
-        own = {vkey: key for vkey, key in others.items() if vkey in proven}
-        vouched = [key for vkey, key in own.items() if not given or is_vouched_for(vkey, proven[vkey], active)]
-        return checkpoint, active | own.keys(), (*signers, *vouched)
-    return checkpoint, active, signers
+    return checkpoint, signers
 
 
 def _time_of(session: Session, seq: int) -> datetime | None:
@@ -193,25 +182,32 @@ def _time_of(session: Session, seq: int) -> datetime | None:
         return None
 
 
-def _strangers(vouching: Vouching, unsigned_since: datetime | None) -> Iterator[Problem]:
-    """Where something is signed, but by nobody whom the verifier trusts: of late another may be about to sign it."""
-    is_new = unsigned_since is not None and abs(datetime.now(UTC) - unsigned_since) < JUST_NOW
-    if vouching.by is not None and vouching.stranger is not None and not is_new:
+def _strangers(joined: Joined, unsigned_since: datetime | None, now: datetime) -> Iterator[Problem]:
+    """Where whoever gave a key of the ledger's cannot tell that it is that ledger, or by whom it is signed.
+
+    What was new at `now`, when it was read, another gateway may be about to sign. Who gave the key of a witness alone
+    is told how far that has co-signed, and no more.
+    """
+    own, vouching = [key for key in joined.given if key.algorithm == SIGNED], joined.vouching
+    if not own or vouching.by is None:
+        return
+    if all(key.name != vouching.origin for key in own):
+        yield Problem(1, f"this is the ledger `{vouching.origin}`, and the key that was given is of `{own[0].name}`")
+    is_new = unsigned_since is not None and abs(now - unsigned_since) < JUST_NOW
+    if vouching.stranger is not None and not is_new:
         entries = f"entries {vouching.upto + 1} to {vouching.last}"
         what = f"{entries} are signed by no key that was given or that follows from one, only by {vouching.stranger}"
         yield Problem(vouching.upto + 1, f"{what}: if that is one of the ledger's, give it as well")
 
 
-def _verdict(joined: Joined, held: frozenset[int], unsigned_since: datetime | None, *, is_key_given: bool) -> Verdict:
+def _verdict(joined: Joined, held: frozenset[int], unsigned_since: datetime | None) -> Verdict:
     missing = [Problem(*found) for found in joined.replay.found + joined.replay.left_open(held, lock_key)]
     vouching, changed = joined.vouching, joined.changed + [Problem(*found) for found in joined.vouching.found]
     unseen = [
         Problem(1, f"no checkpoint is co-signed by `{vkey}`") for vkey, size in vouching.witnessed.items() if not size
     ]
-    if is_key_given and vouching.by is None and not unseen:
+    if joined.given and vouching.by is None and not unseen:
         changed.append(Problem(1, "no checkpoint is signed by a key that was given, or by one that follows from it"))
-    if is_key_given:
-        changed += _strangers(vouching, unsigned_since)
     changed += unseen
     problems = sorted(changed + missing + joined.gone, key=lambda problem: problem.seq)
     # An entry that is gone breaks both: the sequence is not what was written, and something is missing.
@@ -219,6 +215,6 @@ def _verdict(joined: Joined, held: frozenset[int], unsigned_since: datetime | No
     by = "" if vouching.by is None else str(vouching.by)
     root = joined.root or b""
     return Verdict(
-        joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, is_key_given,
+        joined.size, root, tuple(problems), integrity, completeness, vouching.upto, by, bool(joined.given),
         joined.tree.origin, vouching.witnessed, unsigned_since,
     )  # fmt: skip

@@ -1,19 +1,19 @@
 """Who vouches for what: which checkpoints hold, and up to where a key that the verifier trusts has signed.
 
 A key counts from the entry that activates it to the one that retires it. Whoever trusts one key trusts those that it
-vouches for, by a signature in the entry that activates them, and so on: a key that was given out long ago is enough.
-That an entry names a key proves nothing: whoever can write to the database can add one. A witness is trusted as far as
-it has co-signed.
+vouches for while it counts, by a signature in the entry that activates them, and so on: a key that was given out long
+ago is enough. That an entry names a key proves nothing: whoever can write to the database can add one. A witness is
+trusted as far as it has co-signed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from policy.amounts import amount
 
 from .entries import Kind
 from .ledger_keys import is_vouched_for
-from .notes import Verifier
+from .notes import SIGNED, Verifier
 from .replay import Control
 from .signed import SignedRow
 
@@ -50,11 +50,18 @@ class Vouching:
         for control in waiting:
             self._change(control)
 
-    def go_on(self, size: int, trusted: Sequence[Verifier]) -> None:
-        """From a checkpoint that holds: `trusted` are those that the verifier trusts there, first who signed it."""
-        self.upto, self.by = size, trusted[0]
-        self._witness(size, trusted)
-        self.trusted.update(map(str, trusted))
+    def recall(self, controls: Iterable[Control], signers: Iterable[Verifier]) -> None:
+        """What was said of keys under the checkpoint to go on from, which `signers` signed: so they counted there."""
+        for control in controls:
+            self._change(control)
+        self.active.update(str(key) for key in signers if key.algorithm == SIGNED)
+
+    def go_on(self, size: int, signers: Sequence[Verifier]) -> None:
+        """From that checkpoint, which holds: `signers`, whom the verifier trusts or the ledger names, signed it."""
+        self.upto, self.by = size, signers[0]
+        self._witness(size, signers)
+        if not self.is_key_given:
+            self.trusted |= self.active
 
     def _change(self, control: Control) -> None:
         if control.kind == Kind.KEY_RETIRED:
@@ -63,7 +70,7 @@ class Vouching:
             return
         self.active.add(control.of)
         is_first = not self.is_key_given and not self.trusted and self.by is None
-        if is_first or is_vouched_for(control.of, control.voucher, self.trusted):
+        if is_first or is_vouched_for(control.of, control.voucher, self.trusted & self.active):
             self.trusted.add(control.of)
 
     def _judge(self, row: SignedRow, root: bytes | None) -> None:
@@ -84,17 +91,16 @@ class Vouching:
                 )
             )
         elif root is not None:
-            is_witnessed = self._witness(row.size, row.signers)
-            self._believe(row.size, signers, signers[0] if is_witnessed else None)
+            self._believe(row.size, signers, self._witness(row.size, row.signers))
 
-    def _witness(self, size: int, signers: Collection[Verifier]) -> bool:
-        """Whether a trusted witness is among them; it is noted how far each came."""
-        own = self.witnessed.keys() & map(str, signers)
-        self.witnessed |= dict.fromkeys(own, size)
-        return bool(own)
+    def _witness(self, size: int, signers: Iterable[Verifier]) -> Verifier | None:
+        """A trusted witness that is among them; it is noted how far each came."""
+        own = [key for key in signers if str(key) in self.witnessed]
+        self.witnessed |= dict.fromkeys(map(str, own), size)
+        return own[0] if own else None
 
-    def _believe(self, size: int, signers: Sequence[Verifier], witnessed: Verifier | None) -> None:
-        known = next((key for key in signers if str(key) in self.trusted), witnessed)
+    def _believe(self, size: int, signers: Sequence[Verifier], witness: Verifier | None) -> None:
+        known = next((key for key in signers if str(key) in self.trusted), witness)
         self.stranger = signers[0] if known is None else None
         if known is not None:
             self.upto, self.by = size, known

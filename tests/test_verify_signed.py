@@ -240,7 +240,7 @@ def test_the_key_of_a_witness_is_enough_and_it_is_said_how_far_it_came(database,
     for witness, size in ((one, 512), (one, 1024), (other, 1300)):
         cosign(tamper, witness, size, told[size])
     whole = verify(database.url(), keys=[one.verifier, other.verifier])
-    assert (whole.problems, whole.signed, whole.by, whole.is_key_given) == ((), 1300, key, True)
+    assert (whole.problems, whole.signed, whole.by) == ((), 1300, str(other.verifier)), "its own word, and no other's"
     assert whole.witnessed == {str(one.verifier): 1024, str(other.verifier): 1300}
     kept = f"{told[1024]}{one.sign(Note.parse(told[1024].encode()).text, at=1_763_000_000)}"
     new = verify(database.url(), keys=[one.verifier], since=kept)
@@ -389,7 +389,10 @@ def test_a_key_that_an_entry_names_signs_for_nobody_who_has_an_older_one_that_do
     grown = "the ledger did not grow out of the checkpoint of 1,024 entries"
     assert (1024, grown) in problems(database, keys=[own], since=kept[1024])
     cosign(tamper, witness, 512, kept[512])
-    assert strangers(database, monkeypatch, [witness.verifier]) == [(seq, found)]
+    assert strangers(database, monkeypatch, [witness.verifier]) == []
+    alone = verify(database.url(), keys=[witness.verifier])
+    assert (alone.signed, alone.by) == (512, str(witness.verifier)), "what it co-signed, and nothing that follows"
+    assert strangers(database, monkeypatch, [own, witness.verifier]) == [(seq, found)]
     append(ledger)
     checkpointer.look()
     (refused,) = documents(database.url(), Kind.CHECKPOINT_REFUSED)
@@ -399,18 +402,104 @@ def test_a_key_that_an_entry_names_signs_for_nobody_who_has_an_older_one_that_do
 def test_a_gateway_with_a_key_of_its_own_is_named_until_its_key_is_given(
     database, ledger, checkpointer, tmp_path, monkeypatch
 ):
-    (tmp_path / "other").mkdir()
-    other = Checkpointer(database.engine(), ledger, key=tmp_path / "other" / NAME, home=tmp_path / "other")
-    one, two = (read(folder / NAME).signers[0].verifier for folder in (tmp_path, tmp_path / "other"))
-    for by in (checkpointer, other):
-        append(ledger)
-        by.look()
+    _, files = two(database, ledger, checkpointer, tmp_path)
+    one, other = (read(file).signers[0].verifier for file in files)
     ((_, found),) = strangers(database, monkeypatch, [one])
-    assert f"only by {two}: if that is one of the ledger's, give it as well" in found
-    assert strangers(database, monkeypatch, [one, two]) == []
+    assert f"only by {other}: if that is one of the ledger's, give it as well" in found
+    assert strangers(database, monkeypatch, [one, other]) == []
     append(ledger)
     checkpointer.look()
     assert strangers(database, monkeypatch, [one]) == [], "what the one signs covers what the other had signed"
+
+
+def test_a_cosignature_is_checked_against_the_note_that_it_vouches_for(
+    database, ledger, checkpointer, tamper, tmp_path, monkeypatch
+):
+    """A view tells the old note to whoever asks for cosignatures, and the insider's to whoever asks for notes."""
+    checkpointer.look()
+    own, witness = read(tmp_path / NAME).signers[0].verifier, Signer.make("witness.example/w", COSIGNED)
+    insider = Signer.make(own.name, SIGNED)
+    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(insider.verifier)}))
+    for size in (512, 1300):
+        append(ledger, size - ledger.head().size)
+        checkpointer.look()
+    told = notes(database)
+    cosign(tamper, witness, 1300, told[1300])
+    tamper("CREATE TABLE told AS SELECT * FROM audit_checkpoints")
+    rewritten(database, tamper, [insider])
+    tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
+    tamper("ALTER TABLE audit_checkpoints RENAME TO own_checkpoints")
+    tamper("""CREATE VIEW audit_checkpoints AS SELECT size, at, CASE
+        WHEN current_query() LIKE '%audit_cosignatures%' THEN told.note ELSE own.note END AS note
+        FROM own_checkpoints own JOIN told USING (size, at)""")
+    tamper("GRANT SELECT ON audit_checkpoints TO PUBLIC")
+    what = "a cosignature of the checkpoint of 1,300 entries does not hold"
+    for keys in ([witness.verifier], [own, witness.verifier]):
+        assert (1300, what) in [(seq, found.partition(":")[0]) for seq, found in problems(database, keys=keys)]
+        assert verify(database.url(), keys=keys).signed < 600
+
+
+def test_another_log_of_the_same_witness_is_not_the_ledger_whose_key_was_given(
+    database, ledger, checkpointer, tamper, tmp_path
+):
+    """The witness's word is honest: that log grew. Its name is the database's word."""
+    checkpointer.look()
+    own, witness = read(tmp_path / NAME).signers[0].verifier, Signer.make("witness.example/w", COSIGNED)
+    append(ledger, 100)
+    checkpointer.look()
+    with psycopg.connect(database.url()) as connection:
+        texts = [text for (text,) in connection.execute("SELECT canonical FROM audit_entries ORDER BY seq")]
+    other = "insider.example/log"
+    tamper("UPDATE audit_tree SET origin = %s", (other,))
+    for size in notes(database):
+        leaves = [leaf_hash(text.encode()) for text in texts[:size]]
+        text = str(Checkpoint(other, size, Frontier().extended(leaves).root()))
+        told = str(Note(text, (read(tmp_path / NAME).signers[0].sign(text),)))
+        tamper("UPDATE audit_checkpoints SET note = %s WHERE size = %s", (told, size))
+        cosign(tamper, witness, size, told)
+    found = [(1, f"this is the ledger `{other}`, and the key that was given is of `{own.name}`")]
+    assert problems(database, keys=[own, witness.verifier]) == problems(database, keys=[own]) == found
+    alone = verify(database.url(), keys=[witness.verifier])
+    assert (alone.problems, alone.origin) == ((), other), "whoever has the witness's key alone is told of which ledger"
+
+
+def two(database, ledger, checkpointer, tmp_path):
+    """Two gateways, each with a key of its own that has signed, and the folders of their keys."""
+    (tmp_path / "other").mkdir()
+    other = Checkpointer(database.engine(), ledger, key=tmp_path / "other" / NAME, home=tmp_path / "other")
+    for by in (checkpointer, other):
+        append(ledger)
+        by.look()
+    return other, (tmp_path / NAME, tmp_path / "other" / NAME)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("newest", [0, 1], ids=["newest by one", "newest by the other"])
+def test_since_a_checkpoint_that_the_other_gateway_signed_the_keys_follow_as_in_all_of_it(
+    database, ledger, checkpointer, tmp_path, monkeypatch, before, after, newest
+):
+    other, files = two(database, ledger, checkpointer, tmp_path)
+    keys = [read(file).signers[0].verifier for file in files]
+
+    def rotated(times):
+        for _ in range(times):
+            rotate(files[0])
+            for _ in range(2):
+                append(ledger)
+                checkpointer.look()
+
+    rotated(before)
+    append(ledger)
+    other.look()
+    kept = notes(database)[max(notes(database))]
+    rotated(after)
+    append(ledger)
+    (checkpointer, other)[newest].look()
+    for since in ("", kept):
+        assert strangers(database, monkeypatch, keys, since=since) == []
+        assert verify(database.url(), keys=keys, since=since).signed == ledger.head().size
+        assert problems(database, since=since) == []
 
 
 def test_since_a_checkpoint_the_next_key_counts_where_one_that_signed_it_vouches_for_it(
@@ -421,14 +510,63 @@ def test_since_a_checkpoint_the_next_key_counts_where_one_that_signed_it_vouches
     rotate(tmp_path / NAME)
     append(ledger)
     checkpointer.look()
+    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(read(tmp_path / NAME).signers[0].verifier)}))
+    checkpointer.look()
     kept = notes(database)[max(notes(database))]
-    rotate(tmp_path / NAME)
     for _ in range(2):
-        append(ledger)
-        checkpointer.look()
+        rotate(tmp_path / NAME)
+        for _ in range(2):
+            append(ledger)
+            checkpointer.look()
     for since in ("", kept):
         assert strangers(database, monkeypatch, [first.verifier], since=since) == []
         assert verify(database.url(), keys=[first.verifier], since=since).signed == ledger.head().size
+
+
+def test_a_key_that_was_retired_vouches_for_none_though_it_was_given(
+    database, ledger, checkpointer, tamper, tmp_path, monkeypatch
+):
+    checkpointer.look()
+    (first,) = read(tmp_path / NAME).signers
+    for _ in range(2):
+        rotate(tmp_path / NAME)
+        append(ledger)
+        checkpointer.look()
+    third, insider = read(tmp_path / NAME).signers[0].verifier, Signer.make(first.name, SIGNED)
+    append(ledger, 400 - ledger.head().size)
+    checkpointer.look()
+    kept = notes(database)[400]
+    stolen = str(first.sign(vouching_for(insider.verifier))).strip()
+    ledger.append(Entry(Kind.KEY_ACTIVATED, "remit", details={"vkey": str(insider.verifier), "voucher": stolen}))
+    for size in (512, 1024, 1300):
+        append(ledger, size - ledger.head().size)
+        checkpointer.look()
+    rewritten(database, tamper, [insider])
+    tamper("INSERT INTO audit_keys VALUES (%s, 'activated')", (str(insider.verifier),))
+    for since in ("", kept):
+        ((seq, what),) = strangers(database, monkeypatch, [first.verifier, third], since=since)
+        assert (seq, what.endswith(f"only by {insider.verifier}: if that is one of the ledger's, give it as well")) == (
+            513,
+            True,
+        )
+
+
+def test_what_was_new_when_it_was_read_may_wait_for_its_signature_however_long_the_rest_takes(
+    database, ledger, checkpointer, tmp_path, monkeypatch
+):
+    two(database, ledger, checkpointer, tmp_path)
+    later = []
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=len(later))
+
+    monkeypatch.setattr("audit.verify.datetime", Clock)
+    key = read(tmp_path / NAME).signers[0].verifier
+    assert problems(database, keys=[key], progress=lambda *_: later.append(1)) == []
+    assert later
+    assert len(problems(database, keys=[key])) == 1
 
 
 def test_since_a_checkpoint_that_the_ledger_has_lost_is_a_problem(database, signed, checkpointer, tamper):

@@ -158,10 +158,18 @@ def _print(verdict: "Verdict", since: Path | None, *, as_json: bool) -> None:
         at = verdict.unsigned_since
         signed |= {"unsigned_since": at.isoformat() if at else None, "witnessed": verdict.witnessed}
         terminal.print_json(
-            {"size": verdict.size, "root": verdict.root.hex(), **intact, **signed, "problems": problems}
+            {
+                "origin": verdict.origin,
+                "size": verdict.size,
+                "root": verdict.root.hex(),
+                **intact,
+                **signed,
+                "problems": problems,
+            }
         )
         return
     terminal.say(f"{amount(verdict.size, 'entry')}, root {verdict.root.hex() or 'unknown'}")
+    terminal.say(f"  ledger       {verdict.origin}")
     if since:
         same = "; the tree says that those before are the same" if verdict.integrity else ""
         terminal.say(f"  read are those after the checkpoint of `{since}`{same}")
