@@ -32,6 +32,8 @@ SEEN = "ledger.checkpoint"
 POLL = 0.2
 APART = 0.6
 """Seconds between two checkpoints of one ledger, whoever signs: with `POLL` and the work, at most one behind."""
+LATE = 30.0
+"""Seconds without a checkpoint, while there is something to sign, after which this gateway is not well."""
 TELL_AGAIN = 3600.0
 NAME = text("UPDATE audit_tree SET origin = :origin WHERE origin = ''")
 NAMED = text("SELECT origin FROM audit_tree")
@@ -74,6 +76,7 @@ class Checkpointer:
         self._good: tuple[int, bytes] | None = None
         self._told: tuple[str, float] | None = None
         self._lag: int | None = None
+        self._late_from: float | None = None
         self._refused: str | None = None
         self._last_error: str | None = None
         self._stopping = Event()
@@ -108,6 +111,7 @@ class Checkpointer:
             return
         size, self._lag, frontier, is_time = news
         if (size, frontier) == self._good or not (is_time or self._refused):
+            self._late_from = None
             return
         try:
             with self._engine.connect() as connection, connection.begin():
@@ -116,7 +120,10 @@ class Checkpointer:
         except (LedgerChanged, NotReadable, BadNote) as change:
             self._refuse(change)
             return
-        if signed is not None:
+        if signed is None:
+            self._check_late()
+        else:
+            self._late_from = None
             self._remember(signed)
             self._good = (size, frontier) if signed.checkpoint.size == size else None
             self._lag, self._refused, self._told = max(size - signed.checkpoint.size, 0), None, None
@@ -128,8 +135,14 @@ class Checkpointer:
                 self._last_error = None
             except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
                 self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__
-                reason = str(fault) if isinstance(fault, KeyUnfit) else None
+                reason = str(fault) if isinstance(fault, KeyUnfit | NotReadable) else None
                 log.error("checkpoint_failed", fault=self._last_error, reason=reason)
+
+    def _check_late(self) -> None:
+        """Another gateway is at it: or somebody holds the row so that nobody signs. Raises `NotReadable`."""
+        self._late_from = self._late_from or time.monotonic()
+        if time.monotonic() - self._late_from > LATE:
+            raise NotReadable(f"another session has held `audit_tree` for more than {LATE:.0f} s: nothing is signed")
 
     def _refuse(self, change: AuditError) -> None:
         """Says it in the ledger, which is a SEV1: once for each thing that is wrong, and again every hour."""

@@ -70,7 +70,7 @@ class Vouching:
             return
         self.active.add(control.of)
         is_first = not self.is_key_given and not self.trusted and self.by is None
-        if is_first or is_vouched_for(control.of, control.voucher, self.trusted & self.active):
+        if is_first or is_vouched_for(control.of, control.voucher, self.trusted):
             self.trusted.add(control.of)
 
     def _judge(self, row: SignedRow, root: bytes | None) -> None:

@@ -1,6 +1,7 @@
 """What is signed was read back and hashed again, and grew out of what was signed before; nothing else ever is."""
 
 import shutil
+import time
 from datetime import UTC, datetime
 
 import psycopg
@@ -9,7 +10,7 @@ from ledgers import documents
 
 from audit.checkpointer import SEEN, Checkpointer
 from audit.entries import Entry, Kind
-from audit.errors import KeyUnfit
+from audit.errors import KeyUnfit, NotReadable
 from audit.ledger import Ledger
 from audit.ledger_keys import NAME, read, rotate
 from audit.notes import SIGNED, Checkpoint, Note, Signer
@@ -115,6 +116,21 @@ def test_signing_goes_on_once_the_ledger_is_again_what_was_written(database, led
     checkpointer.look()
     assert checkpointer.checkpointing.refused is None
     assert Checkpoint.parse(Note.parse(notes(database)[-1].encode()).text).size == ledger.head().size
+
+
+def test_a_row_that_somebody_holds_so_that_nobody_signs_makes_the_gateway_not_well(
+    database, ledger, checkpointer, tamper, monkeypatch
+):
+    monkeypatch.setattr("audit.checkpointer.LATE", 0.2)
+    with psycopg.connect(database.url()) as holder:
+        holder.execute("SELECT FROM audit_tree FOR UPDATE")
+        append(ledger)
+        checkpointer.look()
+        time.sleep(0.3)
+        with pytest.raises(NotReadable, match="another session has held `audit_tree`"):
+            checkpointer.look()
+    checkpointer.look()
+    assert checkpointer.checkpointing.lag == 0
 
 
 def test_a_ledger_that_was_cut_off_after_signing_is_never_signed_again(database, ledger, checkpointer, tamper):
