@@ -77,11 +77,12 @@ def _stored_leaves(session: Session, tree: StoredTree, task: Task, span: Span) -
     tiles = tiles_at(session, wanted - edge) | {place: tree.edge.rows[place[0]] for place in edge}
     leaves: list[bytes | None] = [None] * (task.end - task.start)
     for place in sorted(wanted):
-        if place not in tiles:
-            what = f"tile {place[1]} of level 0 of the stored tree is missing"
-            span.changed.append(Problem((place[1] << BITS) + 1, what))
+        first, hashes = place[1] << BITS, tiles.get(place, b"")
+        if len(hashes) != min(WIDTH, tree.edge.size - first) * HASH_BYTES:
+            what = f"tile {place[1]} of level 0 of the stored tree is {'not whole' if hashes else 'missing'}"
+            span.changed.append(Problem(first + 1, what))
             continue
-        hashes, at = tiles[place], (place[1] << BITS) - task.start
+        at = first - task.start
         own = [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
         leaves[at : at + len(own)] = own[: len(leaves) - at]
     return leaves

@@ -160,6 +160,14 @@ def test_ctrl_c_ends_all_processes_that_verify_and_none_says_a_word(database, si
             [(514, "it is not the entry of which the stored tree has the hash")],
         ),
         ("DELETE FROM audit_tiles WHERE index = 2", [(513, "tile 2 of level 0 of the stored tree is missing")]),
+        *(
+            (
+                "ALTER TABLE audit_tiles DROP CONSTRAINT audit_tiles_full;"
+                f" UPDATE audit_tiles SET hashes = {hashes} WHERE level = 0 AND index = 2",
+                [(513, "tile 2 of level 0 of the stored tree is not whole")],
+            )
+            for hashes in ("substr(hashes, 1, 32)", "hashes || substr(hashes, 1, 32)", "substr(hashes, 1, 8191)")
+        ),
         (
             "INSERT INTO audit_tiles SELECT 1, 0, hashes FROM audit_tiles WHERE index = 2",
             [(1, "tile 0 of level 1 of the stored tree is not the tree's")],
