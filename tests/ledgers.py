@@ -72,7 +72,7 @@ class Grown:
     witnessed: int = 0
 
     signers: list[Signer] = field(default_factory=list)
-    """Every key that ever signed; somebody noted the first one when the ledger began."""
+    """Every key that ever signed; somebody noted the first one of each gateway when the ledger began."""
 
     @property
     def home(self) -> Path:
@@ -82,6 +82,11 @@ class Grown:
     def keys(self) -> tuple[Verifier, ...]:
         """What others need to check what was signed."""
         return tuple(signer.verifier for signer in self.signers)
+
+    @property
+    def noted(self) -> tuple[Verifier, ...]:
+        """The first key of each gateway."""
+        return self.keys[: len(self.checkpointers)]
 
     def seen(self) -> Note:
         """What the witness says that it saw last."""

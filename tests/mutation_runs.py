@@ -66,6 +66,7 @@ class Looker:
 
     url: str
     keys: Sequence[Verifier]
+    noted: Sequence[Verifier]
     seen: Note
     session: psycopg.Connection[Any]
 
@@ -73,13 +74,13 @@ class Looker:
     @contextmanager
     def at(cls, url: str, ledger: Grown) -> "Iterator[Looker]":
         with psycopg.connect(url) as session:
-            yield cls(url, ledger.keys, ledger.seen(), session)
+            yield cls(url, ledger.keys, ledger.noted, ledger.seen(), session)
 
     def found_by(self) -> By:
-        """Who finds what is wrong: whoever only verifies, who noted the first key, who asks the witness."""
+        """Who finds what is wrong: whoever only verifies, who noted the first keys, who asks the witness."""
         if self._problems():
             return By.VERIFY
-        if self._problems(self.keys[:1]):
+        if self._problems(self.noted):
             return By.KEY
         outcome = compare(self.url, Seen.of(self.seen, [WITNESS.verifier])).outcome
         has_other = outcome in (Outcome.LOST, Outcome.FORKED)
