@@ -6,17 +6,15 @@ was there, they cannot.
 
 from collections.abc import Iterator
 
-from .entries import Kind
 from .errors import NotProven
 from .head import Session
 from .merkle import leaf_hash
 from .notes import Checkpoint
 from .proofs import check_inclusion, prove_inclusion
-from .replay import Control, Role
+from .replay import ABOUT_KEYS, Control, Role
 from .tilestore import StoredTree
 from .wording import parsed
 
-ABOUT_KEYS = (Kind.KEY_ACTIVATED, Kind.KEY_RETIRED)
 # By the blocks of search, and one by one what is too new for them: the old entries are not read again.
 TOLD = """
     WITH told (seq) AS (

@@ -11,14 +11,14 @@ from typing import Any
 from .entries import Kind
 from .head import ENDS
 
+ABOUT_KEYS = (Kind.KEY_ACTIVATED, Kind.KEY_RETIRED)
 CONTROLS = frozenset(
     {
         Kind.POLICY_ACTIVATED,
         Kind.GRANT_REVOKED,
         Kind.GRANT_SUSPENDED,
         Kind.GRANT_RESUMED,
-        Kind.KEY_ACTIVATED,
-        Kind.KEY_RETIRED,
+        *ABOUT_KEYS,
     }
 )
 """The kinds that change what is in force."""

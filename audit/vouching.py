@@ -14,10 +14,8 @@ from policy.amounts import amount
 from .entries import Kind
 from .ledger_keys import is_vouched_for
 from .notes import SIGNED, Verifier
-from .replay import Control
-from .signed import SignedRow
-
-Found = tuple[int, str]
+from .replay import ABOUT_KEYS, Control
+from .signed import Found, SignedRow
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ class Vouching:
 
     def join(self, controls: Sequence[Control], signed: Iterable[tuple[SignedRow, bytes | None]]) -> None:
         """The next entries about keys, and checkpoints, each with the tree's root at its size (None: not known)."""
-        waiting = [control for control in controls if control.kind in (Kind.KEY_ACTIVATED, Kind.KEY_RETIRED)]
+        waiting = [control for control in controls if control.kind in ABOUT_KEYS]
         for row, root in signed:
             while waiting and waiting[0].seq <= row.size:
                 self._change(waiting.pop(0))
