@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -159,9 +160,37 @@ def test_a_command_that_is_stopped_leaves_the_old_file_and_nothing_else(
         while len(os.listdir(tmp_path)) < 2:
             assert process.poll() is None
         process.send_signal(number)
-        assert process.wait(60) not in (0, 3)
+        assert process.wait(60) == -number
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "old"
+
+
+STOPPED_WHILE_AN_OBJECT_IS_CLEARED_AWAY = """
+import signal, sys, weakref
+from pathlib import Path
+from remit.cli.outfile import appearing
+
+class Thing: pass
+
+with appearing(Path(sys.argv[1])) as file:
+    thing = Thing()
+    weakref.finalize(thing, signal.raise_signal, int(sys.argv[2]))
+    file.write(b"new")
+    del thing
+print("went on")
+"""
+
+
+@pytest.mark.usefixtures("heard")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_signal_that_ends_the_command_is_dropped_wherever_it_meets_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    code = STOPPED_WHILE_AN_OBJECT_IS_CLEARED_AWAY
+    asked = [sys.executable, "-c", code, tmp_path / "a.csv", str(int(number))]
+    done = subprocess.run(asked, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (-number, b"")
+    assert os.listdir(tmp_path) == []
 
 
 def test_who_is_killed_outright_leaves_no_file_of_that_name(wire: Wire, tmp_path: Path) -> None:
@@ -231,6 +260,28 @@ def test_a_terminal_sees_rows_bytes_and_rate_while_they_arrive(wire: Wire, tmp_p
     assert done.returncode == 0, seen
     assert rest.is_set()
     assert b"60 rows (" in seen
+
+
+def test_a_terminal_has_its_cursor_back_when_the_command_is_stopped(wire: Wire, tmp_path: Path) -> None:
+    hidden, shown = b"\x1b[?25l", b"\x1b[?25h"
+    wire.answers("POST", "/v1/reads", rows(STREAM[:-8], ending="silent"))
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    asked = command("read", "d", "--out", tmp_path / "a.parquet")
+    seen = b""
+    with subprocess.Popen(asked, stdout=theirs, stderr=theirs, env=environment) as process:
+        while hidden not in seen:
+            seen += os.read(ours, 65_536)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM
+    # nothing may be left to read, and then only a terminal whose other side is closed does not wait
+    os.close(theirs)
+    with suppress(OSError):
+        seen += os.read(ours, 65_536)
+    os.close(ours)
+    assert shown in seen
+    assert seen.rindex(shown) > seen.rindex(hidden)
+    assert os.listdir(tmp_path) == []
 
 
 def test_without_a_terminal_there_is_no_bar(wire: Wire, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import secrets
 import signal
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,8 +23,9 @@ from gateway.encodings import ArrowEncoder, CsvEncoder, NdjsonEncoder
 from gateway.parquet import ParquetEncoder
 from remit.errors import Misuse, RemitError
 
-STOPS = (signal.SIGTERM, signal.SIGHUP)
-"""What ends a command without a word; Ctrl-C is an exception already."""
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command without a word."""
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class NotWritten(RemitError):
@@ -107,7 +108,7 @@ def appearing(place: Path, codec: str | None = None) -> Iterator[IO[bytes]]:
     # named before it is made, so that no signal finds a file that nobody knows of
     part = place.with_name(f".remit-{secrets.token_hex(8)}.part")
     try:
-        with _stopping(), _made(part) as file:
+        with _leaving_nothing(part), _made(part) as file:
             with _compressed(file, codec) as inner:
                 yield inner
             file.flush()
@@ -140,11 +141,19 @@ def _compressed(file: IO[bytes], codec: str | None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
-    """Within it a signal that ends the command is an exception, so that what was begun is cleared away."""
+def _leaving_nothing(part: Path) -> Iterator[None]:
+    """Within it a signal that ends the command takes `part` away and ends the command as the signal does.
+
+    Not by an exception: Python drops one that is raised while it clears an object away, and the command would go on.
+    """
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if os.isatty(2):
+            os.write(2, _SHOW_CURSOR)  # a progress bar hides it
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
     # what is ignored stays so: `nohup` asked for it
     heeded = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
