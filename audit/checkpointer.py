@@ -62,7 +62,7 @@ class Checkpointing:
 
 
 class Checkpointer:
-    """`with Checkpointer(…):` signs what the ledger holds, until it ends. `home` keeps what this gateway has seen.
+    """`with Checkpointer(…):` signs what the ledger holds, to its end. `home` keeps what this gateway has seen.
 
     Makes the key at `key` where there is none. A ledger without a name gets that of the key or of `name`, for good.
     Raises `KeyUnfit` where key and ledger do not belong together, or the ledger has retired the key.
@@ -101,11 +101,11 @@ class Checkpointer:
         """How it is doing now."""
         return Checkpointing(self._thread.is_alive(), self._lag, self._refused, self._last_error)
 
-    def look(self) -> None:
-        """Signs what is new, if it is time. Faults of the database are SQLAlchemy's, psycopg's or `AuditError`s."""
+    def look(self, *, is_last: bool = False) -> None:
+        """Signs what is new, if it is time or never will be again. Faults are SQLAlchemy's, psycopg's, `AuditError`."""
         self._announce()
         with self._engine.connect() as connection:
-            news = connection.execute(NEWS, {"apart": APART}).one_or_none()
+            news = connection.execute(NEWS, {"apart": 0 if is_last else APART}).one_or_none()
         if news is None:
             self._refuse(NotReadable("audit_tree has lost its row; run `remit audit verify`"))
             return
@@ -129,9 +129,11 @@ class Checkpointer:
             self._lag, self._refused, self._told = max(size - signed.checkpoint.size, 0), None, None
 
     def _run(self) -> None:
-        while not self._stopping.wait(POLL):
+        is_last = False
+        while not is_last:
+            is_last = self._stopping.wait(POLL)
             try:
-                self.look()
+                self.look(is_last=is_last)
                 self._last_error = None
             except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
                 self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__

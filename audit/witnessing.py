@@ -30,6 +30,8 @@ from .tilestore import StoredTree
 POLL = 0.25
 ROUND = 10.0
 """Seconds that a round takes at most."""
+LAST_ROUND = 3.0
+"""Seconds that the last one takes at most, for which the end of the gateway waits."""
 LEFT_ALONE = 5.0
 """Seconds until a witness that failed is asked again."""
 BEHIND = 300.0
@@ -51,7 +53,7 @@ class Standing:
 
 
 class Witnessing:
-    """`with Witnessing(…):` shows checkpoints to the witnesses of `quorum`, until it ends; to none it shows nothing."""
+    """`with Witnessing(…):` shows checkpoints to the witnesses of `quorum`, to its end; to none it shows nothing."""
 
     def __init__(self, engine: Engine, ledger: Ledger, quorum: Quorum) -> None:
         self._engine, self._ledger, self._quorum = engine, ledger, quorum
@@ -106,13 +108,15 @@ class Witnessing:
 
     def _is_due(self, cosigner: Cosigner, signed: Mapping[str, str]) -> bool:
         key = str(cosigner.witness.key)
-        return key not in signed and key not in self._busy and self._left_alone.get(key, 0.0) <= time.monotonic()
+        is_asked_again = self._left_alone.get(key, 0.0) <= time.monotonic() or self._stopping.is_set()
+        return key not in signed and key not in self._busy and is_asked_again
 
     def _ask(self, size: int, note: Note, cosigners: Sequence[Cosigner]) -> None:
         """Whoever has not answered at the end of the round is left to it: a slow one must not hold up the others."""
         for cosigner in cosigners:
             self._busy[str(cosigner.witness.key)] = size, self._pool.submit(self._cosigned, cosigner, size, note)
-        wait([asked for _, asked in self._busy.values()], timeout=ROUND)
+        seconds = LAST_ROUND if self._stopping.is_set() else ROUND
+        wait([asked for _, asked in self._busy.values()], timeout=seconds)
         for cosigner in self._cosigners:
             key, name = str(cosigner.witness.key), cosigner.witness.key.name
             if key not in self._busy:
@@ -184,7 +188,9 @@ class Witnessing:
         )
 
     def _run(self) -> None:
-        while not self._stopping.wait(POLL):
+        is_last = False
+        while not is_last:
+            is_last = self._stopping.wait(POLL)
             try:
                 self.look()
                 self._last_error = None

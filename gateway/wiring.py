@@ -94,10 +94,12 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         report_stores(ledger, bundle, settings.catalog.parent)
         report_audiences(ledger, bundle)
         _watch_numbers(parts)
+        # First of all what holds this instance's lock. What signs ends after all that records, and is shown after that.
+        for each in (parts.watch, parts.witnessing, parts.checkpointer):
+            stack.enter_context(each)
         stack.callback(parts.refused_tokens.sweep, all=True)
-        # Before what raises alerts, whoever tells of them; and first of all what holds this instance's lock.
-        before = (parts.watch, parts.delivery)
-        for part in (*before, parts.endings, parts.follower, parts.checkpointer, parts.witnessing):
+        # Before what raises alerts, whoever tells of them.
+        for part in (parts.delivery, parts.endings, parts.follower):
             stack.enter_context(part)
         stack.callback(parts.streams.stop)
         stack.enter_context(every_few_seconds(parts.refused_tokens.sweep))

@@ -70,6 +70,15 @@ def test_a_checkpoint_is_a_signed_note_over_the_tree_of_all_entries(database, le
     assert (tmp_path / SEEN).read_text() == notes(database)[-1]
 
 
+def test_what_was_recorded_last_is_signed_when_it_ends_however_soon_that_is(database, ledger, tmp_path, monkeypatch):
+    monkeypatch.setattr("audit.checkpointer.APART", 600)
+    monkeypatch.setattr("audit.checkpointer.POLL", 600)
+    for _ in range(2):
+        with Checkpointer(database.engine(), ledger, key=tmp_path / NAME, home=tmp_path):
+            append(ledger, 7)
+        assert Checkpoint.parse(Note.parse(notes(database)[-1].encode()).text).size == ledger.head().size
+
+
 def test_nothing_new_is_nothing_to_sign(database, ledger, checkpointer):
     append(ledger)
     for _ in range(3):

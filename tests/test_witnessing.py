@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from ledgers import documents
 from service import serving
+from sqlalchemy import text
 from witnessing import Log, clean_environment, witnessing
 
 from audit.checkpointer import Checkpointer
@@ -31,6 +32,7 @@ from audit.ledger_keys import NAME, read
 from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.severities import Severity, severity_of
 from audit.witnessing import Witnessing
+from authz.refused_tokens import EACH_MINUTE
 from gateway.settings import BadSetting, witnesses
 from witness.cosigning import Answer, Witness
 from witness.memory import Memory
@@ -387,6 +389,22 @@ def test_a_thread_shows_what_is_new_until_it_is_stopped(database, ledger, checkp
     assert not witnessing.standing.is_running
 
 
+def test_the_last_checkpoint_is_shown_when_it_ends_and_to_those_too_that_failed_before(
+    database, ledger, checkpointer, places, lent, monkeypatch
+):
+    monkeypatch.setattr("audit.witnessing.POLL", 600)
+    monkeypatch.setattr("audit.witnessing.LEFT_ALONE", 600)
+    answer, lent[0].add = lent[0].add, lambda _: Answer(503, "not now")
+    witnessing = Witnessing(database.engine(), ledger, Quorum(places, 3))
+    grow(ledger, checkpointer)
+    witnessing.look()
+    assert set(witnessing.standing.failing) == {KEYS[0].name}
+    lent[0].add = answer
+    with witnessing:
+        grow(ledger, checkpointer)
+    assert witnessing.standing.counted == ledger.head().size
+
+
 def test_settings_of_witnesses_are_understood_whole_or_refused_with_their_name():
     one, two = (f"http://127.0.0.1:{8471 + number} {key.verifier}" for number, key in enumerate(KEYS[:2]))
     assert witnesses({}) == Quorum()
@@ -441,13 +459,31 @@ def test_a_gateway_and_its_witness_as_they_are_run(database, folder, tmp_path):
         assert (said["outcome"], said["seen"] >= before) == ("ahead", True)
 
 
+def test_a_gateway_that_is_stopped_leaves_no_entry_unsigned_and_no_checkpoint_unseen(database, folder, tmp_path):
+    place = Path(tempfile.mkdtemp(dir=folder))
+    key = Signer("log.example/remit", SIGNED, b"l" * 32)
+    kept(place / "home" / NAME, lambda: f"{key.text()}\n".encode())
+    with (
+        witnessing(tmp_path, key.verifier) as witness,
+        serving(place, database.url(), REMIT_WITNESSES=f"{witness.url} {witness.key}") as service,
+    ):
+        for _ in range(EACH_MINUTE + 1):
+            refused = service.call("GET", "/v1/whoami", None, headers={"Authorization": "Bearer a.b.c"})
+            assert refused.status_code == 401
+    last = documents(database.url(), Kind.IDENTITY_REFUSED)[-1]
+    assert last["details"]["reason"] == "more of the same", "it was written when the gateway ended"
+    with database.engine().connect() as connection:
+        size = connection.execute(text("SELECT size FROM audit_head")).scalar_one()
+    assert counted_of(database, witness.key, key.verifier) == size
+
+
 def counted_of(database, *keys):
     """The newest size that all of these keys signed, by what the gateway would hand out."""
     quorum = Quorum((WitnessAt("http://w", keys[0]),), 1)
     with database.engine().connect() as connection:
-        text = counted_note(connection, quorum)
-    if text is None:
+        counted = counted_note(connection, quorum)
+    if counted is None:
         return 0
-    note = Note.parse(text.encode())
+    note = Note.parse(counted.encode())
     assert set(note.verified(keys)) == set(keys)
     return Checkpoint.parse(note.text).size
