@@ -23,7 +23,7 @@ from audit.errors import BadNote, NotProven
 from audit.export import CSV, ENTRIES, PROOF, batch_of, check
 from audit.ledger import Ledger
 from audit.ledger_keys import NAME, read
-from audit.notes import COSIGNED, Checkpoint, Note, Signer
+from audit.notes import COSIGNED, SIGNED, Checkpoint, Note, Signer
 from audit.restored import Outcome, Seen, compare, origin_of
 from audit.submissions import Submission
 from remit.cli import main
@@ -355,6 +355,10 @@ def test_the_witness_itself_is_asked(made, tmp_path):
         assert (unknown.returncode, "co-signed nothing" in unknown.stderr) == (1, True)
         assert witness.add(bytes(Submission(0, (), made.note()))).status == 200
         assert remit(*asked).returncode == 0
+        named = remit(*asked, "--key", made.key)
+        assert (named.returncode, f"  ledger    {made.key.name}\n" in named.stdout) == (0, True)
+        other = remit(*asked, "--key", Signer("log.example/other", SIGNED, b"o" * 32).verifier)
+        assert (other.returncode, "and the key is of `log.example/other`" in other.stderr) == (2, True)
         change(made.database, "DELETE FROM audit_entries WHERE seq > 8")
         lost = remit(*asked[:3], "--json", REMIT_WITNESSES=f"{url} {WITNESS.verifier}")
         (found,) = json.loads(lost.stdout)

@@ -33,7 +33,10 @@ def restore_check(
     witness: Annotated[
         str | None, typer.Option(metavar="URL", help="A witness to ask; with --key. Else those of REMIT_WITNESSES.")
     ] = None,
-    keys: Annotated[list[str] | None, typer.Option("--key", metavar="KEY", help="The public key that signed.")] = None,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="Whose signature counts; the ledger's says which it must be."),
+    ] = None,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")
     ] = None,
@@ -42,12 +45,17 @@ def restore_check(
     """Says whether a restored database is all that was seen.
 
     By its witnesses, or by a checkpoint that was kept. Exits with 1 where some of it is lost, and says how much."""
+    from audit.notes import COSIGNED
     from audit.restored import Outcome, compare, origin_of
 
     trusted = keys_of(keys)
+    witnesses = [key for key in trusted if key.algorithm == COSIGNED]
     with ledger(database) as url:
         origin = origin_of(url)
-        seen = [_kept(checkpoint, trusted, witness)] if checkpoint else _witnessed(witness, trusted, origin)
+        # What the database calls itself is its own word, and a witness may know several ledgers.
+        if other := next((key.name for key in trusted if key not in witnesses and key.name != origin), None):
+            raise Misuse(f"this ledger is `{origin}`, and the key is of `{other}`")
+        seen = [_kept(checkpoint, trusted, witness)] if checkpoint else _witnessed(witness, witnesses, origin)
         if wrong := next((each for each in seen if each.checkpoint.origin != origin), None):
             raise Misuse(f"this ledger is `{origin}`, and the checkpoint is of `{wrong.checkpoint.origin}`")
         found = [compare(url, each) for each in seen]
@@ -77,7 +85,7 @@ def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "lis
     from gateway.settings import witnesses
 
     if len(keys) != (1 if url else 0):
-        raise Misuse("`--witness URL` goes with its --key")
+        raise Misuse("`--witness URL` goes with its --key, and with no other witness's")
     asked = (_at(url, keys[0]),) if url else witnesses(os.environ).witnesses
     if not asked:
         raise Misuse("give --witness URL and --key, or --checkpoint FILE and --key, or set REMIT_WITNESSES")
@@ -123,6 +131,7 @@ def _fields(found: "Found") -> dict[str, object]:
     seen = found.seen
     return {
         "outcome": found.outcome,
+        "origin": seen.checkpoint.origin,
         "by": seen.key.name,
         "seen": seen.checkpoint.size,
         "seen_at": seen.at and seen.at.isoformat(),
@@ -137,6 +146,7 @@ def _fields(found: "Found") -> dict[str, object]:
 def _tell(found: "Found") -> None:
     seen = found.seen
     terminal.say(f"{seen.key.name}: this ledger of {amount(found.size, 'entry')} {SAID[found.outcome]}")
+    terminal.say(f"  ledger    {seen.checkpoint.origin}")
     at = f", at {terminal.shown(seen.at)}" if seen.at else ""
     terminal.say(f"  seen      {amount(seen.checkpoint.size, 'entry')}{at}")
     if not found.lost:
