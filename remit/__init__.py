@@ -1,8 +1,8 @@
 """Hold. What people hold in their hands: the Python client and the command line."""
 
+from .alerts import Alert
 from .answers import (
     Accepted,
-    Alert,
     Check,
     Compared,
     Dataset,

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from .answers import Accepted, Alert, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Told, Whoami
+from .alerts import Alert
+from .answers import Accepted, Check, Dataset, Grant, LedgerKeys, Line, Page, Pause, Reloaded, Told, Whoami
 from .connection import Connection, Token, canonical
 from .errors import Misuse
 from .granted import Granted

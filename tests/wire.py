@@ -1,4 +1,4 @@
-"""A server that speaks the gateway's side of `contract.md` over real HTTP, and can break off where it is told to."""
+"""A server that speaks as a gateway does, over real HTTP, and can break off where it is told to."""
 
 import json
 import socket

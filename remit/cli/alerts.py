@@ -7,7 +7,8 @@ import typer
 from pydantic import TypeAdapter
 
 from policy.amounts import amount
-from remit.answers import Accepted, Alert, Step
+from remit.alerts import Alert, Step
+from remit.answers import Accepted
 
 from . import options, terminal
 
