@@ -5,6 +5,8 @@ import gc
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
 from typing import Any, cast
 
 import anyio.to_thread
@@ -38,8 +40,9 @@ GRACE = 5
 def serve(settings: Settings) -> None:
     """Run a gateway until SIGTERM or SIGINT; SIGHUP loads the files again. Raises what `started` raises."""
     set_up_logs()
+    stopped = Event()
     for number in STOPS:
-        signal.signal(number, _stop)
+        signal.signal(number, partial(_stop, stopped))
     with _listen(settings.listen) as listener, started(settings) as parts:
         config = uvicorn.Config(
             make_app(parts),
@@ -58,14 +61,15 @@ def serve(settings: Settings) -> None:
             _open(listener, settings.listen)
             host, port = listener.getsockname()[:2]
             log.info("serving", address=f"{host}:{port}")
-            _Server(config, parts).run(sockets=[listener])
+            _Server(config, parts, stopped).run(sockets=[listener])
         finally:
             # else nothing is cleared away at the exit, and DuckDB tells standard error of all that it finds left
             gc.unfreeze()
 
 
-def _stop(number: int, _frame: object) -> None:
+def _stop(stopped: Event, number: int, _frame: object) -> None:
     """End what is under way and clean up behind it; uvicorn raises the signal again when it has stopped serving."""
+    stopped.set()
     for each in STOPS:
         signal.signal(each, signal.SIG_IGN)
     log.info("stopping", signal=number)
@@ -111,9 +115,9 @@ class _Writer:
 class _Server(uvicorn.Server):
     """A server that ends its streams, each with its entry, before it waits for answers to end."""
 
-    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+    def __init__(self, config: uvicorn.Config, parts: Parts, stopped: Event) -> None:
         super().__init__(config)
-        self._parts = parts
+        self._parts, self._stopped = parts, stopped
         self._reloads = ThreadPoolExecutor(1, thread_name_prefix="reload")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -121,6 +125,8 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: self._reloads.submit(_reload, self._parts))
         await super().startup(sockets=sockets)
+        # Python drops what a signal raises while an object is cleared away; being told once is enough all the same.
+        self.should_exit = self.should_exit or self._stopped.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.to_thread(self._parts.streams.stop)

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -143,6 +145,35 @@ def test_a_setting_that_is_not_understood_stops_the_start_with_its_name(
     own_service.start(wait=False)
     assert own_service.process.wait(timeout=60) == 2
     assert name in own_service.log()
+
+
+STOPPED_WHILE_AN_OBJECT_IS_CLEARED_AWAY = """
+import signal, weakref
+import gateway.server
+from remit.cli import main
+
+make_app = gateway.server.make_app
+
+def stopped(parts):
+    class Thing: pass
+    thing = Thing()
+    weakref.finalize(thing, signal.raise_signal, signal.SIGTERM)
+    del thing
+    return make_app(parts)
+
+gateway.server.make_app = stopped
+main(["serve"])
+"""
+
+
+def test_a_signal_that_meets_the_start_of_a_gateway_ends_it_wherever_it_meets_it(own_service: Service) -> None:
+    own_service.stop()
+    command = [sys.executable, "-c", STOPPED_WHILE_AN_OBJECT_IS_CLEARED_AWAY]
+    done = subprocess.run(
+        command, env=own_service.environment, cwd=own_service.folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"serving"' in done.stdout + done.stderr, "what the signal raised was dropped"
 
 
 BODIES = [
