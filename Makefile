@@ -29,7 +29,7 @@ format: $(READY)
 torture: $(READY)
 	$(BIN)/python tests/torture.py $(ARGS)
 
-# Every speed that the design promises, beside its opponent's; about six minutes, best on a machine that does nothing else.
+# Every speed that the design promises, beside its opponent's; about eleven minutes, best on a machine that does nothing else.
 # ARGS=--growth: how cost grows, up to 10,000,000 entries; up to half an hour and 20 GB of disk.
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
