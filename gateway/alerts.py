@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from audit.canonical import LARGEST_INTEGER
 from audit.severities import AROUND_REMIT, BEYOND_AUDIENCE
 from audit.signals import Alert
 from audit.steps import steps_of
@@ -26,7 +27,7 @@ from .reasons import Because
 
 ALERTS = "remit.alerts"
 
-Id = Annotated[int, Path(ge=1, le=2**62)]
+Id = Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]
 
 
 class AlertList(BaseModel):
@@ -57,7 +58,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         who: Who,
         state: Annotated[str | None, Query(pattern="^(open|acknowledged|contained|resolved|reopened)$")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[int | None, Query(ge=0, description="`next` of the page before")] = None,
+        before: Annotated[int | None, Query(ge=0, le=LARGEST_INTEGER, description="`next` of the page before")] = None,
     ) -> AlertList:
         """Alerts, newest first."""
         unwrap(parts.oversight.look(who, ALERTS, {"alerts": state or "all"}))

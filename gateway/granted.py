@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from audit import trail
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Entry, Json, Kind
 from authz.usage import Used
 from policy.approving import may_end
@@ -58,7 +59,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         id: str,
         who: Who,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
+        before: Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER, description="`next` of the page before")] = None,
     ) -> dict[str, Any]:
         """Every read under a grant, newest first, from the ledger."""
         found = _found(parts, id, who)

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from audit import proving
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Json
 from audit.notes import base64
 from audit.proving import NotCovered
@@ -19,7 +20,8 @@ from .reads import unwrap
 from .trail import AUDIT
 
 T = TypeVar("T")
-Size = Annotated[int, Query(ge=0, le=2**62)]
+Size = Annotated[int, Query(ge=0, le=LARGEST_INTEGER)]
+From = Annotated[int, Query(alias="from", ge=0, le=LARGEST_INTEGER)]
 
 
 class Consistency(BaseModel):
@@ -64,13 +66,13 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         return PlainTextResponse(told(who, {"checkpoint": True}, lambda: proving.checkpoint(parts.engine, quorum)))
 
     @router.get("/proof/{seq}", response_class=PlainTextResponse)
-    def proof(who: Who, seq: Annotated[int, Path(ge=1, le=2**62)]) -> PlainTextResponse:
+    def proof(who: Who, seq: Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]) -> PlainTextResponse:
         """That entry `seq` is in the ledger: a C2SP tlog-proof with the checkpoint and the entry's canonical text."""
         made = told(who, {"proof_of": str(seq)}, lambda: proving.proof(parts.engine, quorum, seq))
         return PlainTextResponse(made.decode())
 
     @router.get("/consistency")
-    def consistency(who: Who, from_: Annotated[int, Query(alias="from", ge=0, le=2**62)], to: Size) -> Consistency:
+    def consistency(who: Who, from_: From, to: Size) -> Consistency:
         """That the ledger of `to` entries grew out of that of `from`. It is recorded first."""
         asked: dict[str, Json] = {"consistency": f"{from_} to {to}"}
         hashes = told(who, asked, lambda: proving.consistency(parts.engine, from_, to))

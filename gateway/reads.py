@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Kind
 from authz.errors import StoreFailed
 from authz.guard import Checked, Refused
@@ -41,7 +42,7 @@ class ReadBody(BaseModel):
     dataset: str = Field(examples=["pointer_events"])
     columns: list[str] | None = Field(None, description="all of the scope's where left out", examples=[["x", "y"]])
     rows: str | None = Field(None, description="a filter in the row language", examples=["x < 500"])
-    limit: int | None = Field(None, le=2**53 - 1, description="at most so many rows")
+    limit: int | None = Field(None, le=LARGEST_INTEGER, description="at most so many rows")
     purpose: str | None = Field(None, description="the grant's where left out")
     grant: str | None = Field(None, description="the first of yours that permits it, where left out")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import RootModel
 
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Json, Kind
 from audit.past import Sought
 from audit.report_values import ExposureReport
@@ -26,7 +27,7 @@ BEFORE_AN_ALERT = timedelta(days=1)
 SLOW = timedelta(minutes=5)
 """What a stream may take longer than the longest, at its last batch."""
 Dataset = Annotated[str | None, Query(max_length=1000)]
-AlertId = Annotated[int | None, Query(ge=1, le=2**62)]
+AlertId = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)]
 
 
 class Exposure(RootModel[ExposureReport]):

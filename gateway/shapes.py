@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Kind
 from audit.states import State
 
@@ -38,7 +39,7 @@ class ScopeShape(Closed):
     purpose: str
     starts: AwareDatetime
     ends: AwareDatetime
-    max_rows: int | None = Field(None, ge=1, le=2**53 - 1, description="over the grant's whole life")
+    max_rows: int | None = Field(None, ge=1, le=LARGEST_INTEGER, description="over the grant's whole life")
     max_subjects: int | None = Field(None, ge=1, le=2**31 - 1, description="people, over the grant's whole life")
     justification: str = Field(min_length=1)
     training_run: str | None = None

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from audit import trail
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Json, Kind
 from audit.trail import Line
 from audit.trail import Query as Sought
@@ -31,6 +32,8 @@ def _written_out(text: object) -> object:
 Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Text = Annotated[str | None, Query(max_length=1000)]
 Page = Annotated[int, Query(ge=1, le=1000)]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER, description="`next` of the page before")]
+After = Annotated[int | None, Query(ge=0, le=LARGEST_INTEGER, description="oldest first, on from this one")]
 
 
 class Trail(BaseModel):
@@ -62,8 +65,8 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         from_: Annotated[Time | None, Query(alias="from")] = None,
         to: Time | None = None,
         limit: Page = 100,
-        before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
-        after: Annotated[int | None, Query(ge=0, le=2**62, description="oldest first, on from this one")] = None,
+        before: Before = None,
+        after: After = None,
     ) -> Trail:
         """Entries that fit, newest first; with `after`, what was written since, oldest first. It is recorded first."""
         since, until = utc(from_), utc(to)

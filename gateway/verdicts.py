@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from audit.canonical import LARGEST_INTEGER
 from audit.entries import Entry, Json, Kind
 from policy.values import Action, Principal
 
@@ -27,7 +28,7 @@ class Found(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    seq: int = Field(ge=0, le=2**53 - 1)
+    seq: int = Field(ge=0, le=LARGEST_INTEGER)
     what: str = Field(min_length=1, max_length=500)
 
 
@@ -37,11 +38,11 @@ class VerdictBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     ledger: str = Field(max_length=200, description="the ledger's name, as its checkpoints say it")
-    size: int = Field(ge=0, le=2**53 - 1, description="entries that were looked at")
+    size: int = Field(ge=0, le=LARGEST_INTEGER, description="entries that were looked at")
     root: str = Field(pattern="^([0-9a-f]{64})?$", description="what was recomputed, in hex; empty where it cannot be")
     integrity: bool
     completeness: bool
-    problems: int = Field(ge=1, le=2**53 - 1, description="how many there are")
+    problems: int = Field(ge=1, le=LARGEST_INTEGER, description="how many there are")
     first: list[Found] = Field(min_length=1, max_length=MOST, description="the first of them")
 
 

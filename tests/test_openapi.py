@@ -1,6 +1,7 @@
 """The API's description is complete and true, and the service does what it says."""
 
 import ast
+import math
 import re
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from conftest import NUMBERS, made_database
 from service import CATALOG, HTTP, Service, serving
 from test_reads import REFUSALS
 
+from audit.canonical import LARGEST_INTEGER
 from audit.postgres import Embedded
 from gateway.example_answers import ANSWERS
 from gateway.examples import BODIES, PROBLEMS
@@ -122,6 +124,54 @@ def test_every_header_of_remits_own_is_described(document: dict[str, Any]) -> No
         for name in one.get("headers", {})
     }
     assert named <= described == set(HEADER)
+
+
+def numbers(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schemas of all whole numbers within one."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("type") == "integer":
+        yield schema
+    within = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
+    for each in within:
+        if isinstance(each, dict):
+            yield from numbers(document, each)
+
+
+def test_no_number_that_is_sent_may_be_larger_than_what_the_ledger_holds(document: dict[str, Any]) -> None:
+    sent = [
+        (name, number)
+        for name, operation in operations(document)
+        for schema in [
+            *(each["schema"] for each in operation.get("parameters", ())),
+            *(each["schema"] for each in operation.get("requestBody", {}).get("content", {}).values()),
+        ]
+        for number in numbers(document, schema)
+    ]
+    assert len(sent) > 20
+    for name, number in sent:
+        assert number.get("maximum", math.inf) <= LARGEST_INTEGER, (name, number)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/alerts/{}",
+        "/v1/alerts?before={}",
+        "/v1/audit/consistency?from=1&to={}",
+        "/v1/audit/entries?after={}",
+        "/v1/audit/entries?before={}",
+        "/v1/audit/proof/{}",
+        "/v1/reports/exposure?dataset=events&from=2026-01-01T00:00:00Z&alert={}",
+    ],
+)
+def test_a_number_that_the_ledger_cannot_hold_is_a_wrong_one_and_no_fault_of_the_ledger(
+    asked: Service, path: str
+) -> None:
+    assert asked.call("GET", path.format(LARGEST_INTEGER), "sam").status_code in (200, 404)
+    for number in (LARGEST_INTEGER + 1, 2**62, 2**63, 10**30):
+        answer = asked.call("GET", path.format(number), "sam")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
 def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
