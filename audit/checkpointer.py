@@ -30,6 +30,8 @@ from .notes import Checkpoint, Note, Signer
 SEEN = "ledger.checkpoint"
 """The last checkpoint that this gateway has seen: what it will not let anybody take back, beside the key."""
 POLL = 0.2
+LAST = 1.0
+"""Seconds for which the end of a gateway waits for another one that is signing."""
 APART = 0.6
 """Seconds between two checkpoints of one ledger, whoever signs: with `POLL` and the work, at most one behind."""
 LATE = 30.0
@@ -88,6 +90,10 @@ class Checkpointer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends it, with what was recorded last signed; once it has ended, nothing."""
         self._stopping.set()
         self._thread.join()
 
@@ -101,25 +107,28 @@ class Checkpointer:
         """How it is doing now."""
         return Checkpointing(self._thread.is_alive(), self._lag, self._refused, self._last_error)
 
-    def look(self, *, is_last: bool = False) -> None:
-        """Signs what is new, if it is time or never will be again. Faults are SQLAlchemy's, psycopg's, `AuditError`."""
+    def look(self, *, is_last: bool = False) -> bool:
+        """Signs what is new, if it is time or never will be again; False where another gateway is at it.
+
+        Faults of the database are SQLAlchemy's, psycopg's or `AuditError`s.
+        """
         self._announce()
         with self._engine.connect() as connection:
             news = connection.execute(NEWS, {"apart": 0 if is_last else APART}).one_or_none()
         if news is None:
             self._refuse(NotReadable("audit_tree has lost its row; run `remit audit verify`"))
-            return
+            return True
         size, self._lag, frontier, is_time = news
         if (size, frontier) == self._good or not (is_time or self._refused):
             self._late_from = None
-            return
+            return True
         try:
             with self._engine.connect() as connection, connection.begin():
                 session = cast(Session, connection.connection.driver_connection)
                 signed = sign(session, self._keys.signers, self._seen)
         except (LedgerChanged, NotReadable, BadNote) as change:
             self._refuse(change)
-            return
+            return True
         if signed is None:
             self._check_late()
         else:
@@ -127,18 +136,26 @@ class Checkpointer:
             self._remember(signed)
             self._good = (size, frontier) if signed.checkpoint.size == size else None
             self._lag, self._refused, self._told = max(size - signed.checkpoint.size, 0), None, None
+        return signed is not None
 
     def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._stopping.wait(POLL)
-            try:
-                self.look(is_last=is_last)
-                self._last_error = None
-            except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
-                self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__
-                reason = str(fault) if isinstance(fault, KeyUnfit | NotReadable) else None
-                log.error("checkpoint_failed", fault=self._last_error, reason=reason)
+        while not self._stopping.wait(POLL):
+            self._try(is_last=False)
+        ends = time.monotonic() + LAST
+        # Who is at it may have looked before the last entry was there, and may be ending too.
+        while not self._try(is_last=True) and time.monotonic() < ends:
+            time.sleep(0.05)
+
+    def _try(self, *, is_last: bool) -> bool:
+        try:
+            done = self.look(is_last=is_last)
+            self._last_error = None
+        except (SQLAlchemyError, psycopg.Error, AuditError, OSError) as fault:
+            self._last_error = type(fault.orig if isinstance(fault, DBAPIError) else fault).__name__
+            reason = str(fault) if isinstance(fault, KeyUnfit | NotReadable) else None
+            log.error("checkpoint_failed", fault=self._last_error, reason=reason)
+            return True
+        return done
 
     def _check_late(self) -> None:
         """Another gateway is at it: or somebody holds the row so that nobody signs. Raises `NotReadable`."""

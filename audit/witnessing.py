@@ -31,7 +31,7 @@ POLL = 0.25
 ROUND = 10.0
 """Seconds that a round takes at most."""
 LAST_ROUND = 3.0
-"""Seconds that the last one takes at most, for which the end of the gateway waits."""
+"""Seconds that the last one takes at most: the end of the gateway waits for it, and for a request under way."""
 LEFT_ALONE = 5.0
 """Seconds until a witness that failed is asked again."""
 BEHIND = 300.0
@@ -104,7 +104,8 @@ class Witnessing:
             found = cosignatures.counting(connection, self._quorum, self._counted or 0)
             self._counted = self._counted if found is None else found
             self._waiting = cosignatures.waiting(connection, self._counted or 0)
-        self._say_whether_behind()
+        if not self._stopping.is_set():  # nobody is left to sign that it was said; the next gateway says it
+            self._say_whether_behind()
 
     def _is_due(self, cosigner: Cosigner, signed: Mapping[str, str]) -> bool:
         key = str(cosigner.witness.key)
@@ -115,8 +116,7 @@ class Witnessing:
         """Whoever has not answered at the end of the round is left to it: a slow one must not hold up the others."""
         for cosigner in cosigners:
             self._busy[str(cosigner.witness.key)] = size, self._pool.submit(self._cosigned, cosigner, size, note)
-        seconds = LAST_ROUND if self._stopping.is_set() else ROUND
-        wait([asked for _, asked in self._busy.values()], timeout=seconds)
+        self._await_answers()
         for cosigner in self._cosigners:
             key, name = str(cosigner.witness.key), cosigner.witness.key.name
             if key not in self._busy:
@@ -133,6 +133,14 @@ class Witnessing:
                     self._say_other_history(name, str(fault), size)
             else:
                 self._failing.pop(name, None)
+
+    def _await_answers(self) -> None:
+        """Until all have answered or the round is over; a stop ends it, for the last one is still to come."""
+        is_last = self._stopping.is_set()
+        ends = time.monotonic() + (LAST_ROUND if is_last else ROUND)
+        asked = [asked for _, asked in self._busy.values()]
+        while wait(asked, timeout=POLL).not_done and time.monotonic() < ends and self._stopping.is_set() is is_last:
+            pass
 
     def _fails(self, name: str, why: str) -> None:
         if self._failing.get(name) != why:

@@ -69,9 +69,9 @@ def serve(settings: Settings) -> None:
 
 def _stop(stopped: Event, number: int, _frame: object) -> None:
     """End what is under way and clean up behind it; uvicorn raises the signal again when it has stopped serving."""
-    stopped.set()
     for each in STOPS:
         signal.signal(each, signal.SIG_IGN)
+    stopped.set()
     log.info("stopping", signal=number)
     raise SystemExit(0)
 

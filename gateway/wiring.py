@@ -94,9 +94,10 @@ def started(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
         report_stores(ledger, bundle, settings.catalog.parent)
         report_audiences(ledger, bundle)
         _watch_numbers(parts)
-        # First of all what holds this instance's lock. What signs ends after all that records, and is shown after that.
-        for each in (parts.watch, parts.witnessing, parts.checkpointer):
+        # First of all what holds this instance's lock. What signs ends after all that records, before what shows it.
+        for each in (parts.watch, parts.checkpointer, parts.witnessing):
             stack.enter_context(each)
+        stack.callback(parts.checkpointer.stop)
         stack.callback(parts.refused_tokens.sweep, all=True)
         # Before what raises alerts, whoever tells of them.
         for part in (parts.delivery, parts.endings, parts.follower):

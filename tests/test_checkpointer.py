@@ -79,6 +79,21 @@ def test_what_was_recorded_last_is_signed_when_it_ends_however_soon_that_is(data
         assert Checkpoint.parse(Note.parse(notes(database)[-1].encode()).text).size == ledger.head().size
 
 
+def test_what_another_gateway_did_not_sign_when_both_end_is_signed_once_it_is_done(
+    database, ledger, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("audit.checkpointer.LAST", 60)
+    with (
+        Checkpointer(database.engine(), ledger, key=tmp_path / NAME, home=tmp_path) as checkpointer,
+        psycopg.connect(database.url("owner")) as other,
+    ):
+        other.execute("SELECT FROM audit_tree FOR UPDATE")
+        append(ledger)
+        checkpointer._stopping.set()
+        checkpointer._thread.join(timeout=0.4)
+    assert Checkpoint.parse(Note.parse(notes(database)[-1].encode()).text).size == ledger.head().size
+
+
 def test_nothing_new_is_nothing_to_sign(database, ledger, checkpointer):
     append(ledger)
     for _ in range(3):

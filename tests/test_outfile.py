@@ -193,6 +193,27 @@ def test_no_signal_that_ends_the_command_is_dropped_wherever_it_meets_it(
     assert os.listdir(tmp_path) == []
 
 
+FIRST_PROCESS_OF_A_CONTAINER = """
+import os, signal, sys
+from pathlib import Path
+from remit.cli.outfile import appearing
+
+# what the kernel does there: a signal whose action is the default one is not delivered
+signal.raise_signal = lambda number: None
+with appearing(Path(sys.argv[1])) as file:
+    os.kill(os.getpid(), signal.SIGTERM)
+    file.write(b"new")
+print("went on")
+"""
+
+
+def test_the_first_process_of_a_container_ends_too(tmp_path: Path) -> None:
+    asked = [sys.executable, "-c", FIRST_PROCESS_OF_A_CONTAINER, tmp_path / "a.csv"]
+    done = subprocess.run(asked, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, b"")
+    assert os.listdir(tmp_path) == []
+
+
 def test_who_is_killed_outright_leaves_no_file_of_that_name(wire: Wire, tmp_path: Path) -> None:
     wire.answers("POST", "/v1/reads", rows(STREAM[:-8], ending="silent"))
     with subprocess.Popen(command("read", "d", "--out", tmp_path / "a.csv"), stderr=subprocess.DEVNULL) as process:

@@ -108,11 +108,12 @@ def appearing(place: Path, codec: str | None = None) -> Iterator[IO[bytes]]:
     # named before it is made, so that no signal finds a file that nobody knows of
     part = place.with_name(f".remit-{secrets.token_hex(8)}.part")
     try:
-        with _leaving_nothing(part), _made(part) as file:
-            with _compressed(file, codec) as inner:
-                yield inner
-            file.flush()
-            os.fsync(file.fileno())
+        with _leaving_nothing(part):
+            with _made(part) as file:
+                with _compressed(file, codec) as inner:
+                    yield inner
+                file.flush()
+                os.fsync(file.fileno())
             part.replace(place)
     except OSError as error:
         raise NotWritten(
@@ -121,8 +122,6 @@ def appearing(place: Path, codec: str | None = None) -> Iterator[IO[bytes]]:
         ) from error
     except Unencodable as error:
         raise NotWritten(f"{error}; leave the column out, or name a file that ends in .arrow") from error
-    finally:
-        part.unlink(missing_ok=True)
     _fsync_folder(place.parent)
 
 
@@ -142,7 +141,7 @@ def _compressed(file: IO[bytes], codec: str | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _leaving_nothing(part: Path) -> Iterator[None]:
-    """Within it a signal that ends the command takes `part` away and ends the command as the signal does.
+    """However it ends, `part` is gone; a signal that ends the command ends it within, as the signal does.
 
     Not by an exception: Python drops one that is raised while it clears an object away, and the command would go on.
     """
@@ -150,10 +149,12 @@ def _leaving_nothing(part: Path) -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        if os.isatty(2):
-            os.write(2, _SHOW_CURSOR)  # a progress bar hides it
+        with suppress(OSError):
+            if os.isatty(2) and os.environ.get("TERM") != "dumb":
+                os.write(2, _SHOW_CURSOR)  # a progress bar hides it
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+        os._exit(128 + number)  # the first process of a container, which no signal ends by itself
 
     # what is ignored stays so: `nohup` asked for it
     heeded = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -161,6 +162,7 @@ def _leaving_nothing(part: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        part.unlink(missing_ok=True)
         for number, handler in before.items():
             signal.signal(number, handler)
 

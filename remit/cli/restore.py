@@ -35,7 +35,7 @@ def restore_check(
     ] = None,
     keys: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="KEY", help="Whose signature counts; the ledger's says which it must be."),
+        typer.Option("--key", metavar="KEY", help="Whose signature counts; the ledger's names the ledger."),
     ] = None,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="Else REMIT_DATABASE_URL, else REMIT_HOME.")
@@ -52,10 +52,13 @@ def restore_check(
     witnesses = [key for key in trusted if key.algorithm == COSIGNED]
     with ledger(database) as url:
         origin = origin_of(url)
-        # What the database calls itself is its own word, and a witness may know several ledgers.
-        if other := next((key.name for key in trusted if key not in witnesses and key.name != origin), None):
-            raise Misuse(f"this ledger is `{origin}`, and the key is of `{other}`")
-        seen = [_kept(checkpoint, trusted, witness)] if checkpoint else _witnessed(witness, witnesses, origin)
+        if checkpoint:
+            seen = [_kept(checkpoint, trusted, witness)]
+        else:
+            # What the database calls itself is its own word, and a witness may know several ledgers.
+            if other := next((key.name for key in trusted if key not in witnesses and key.name != origin), None):
+                raise Misuse(f"this ledger is `{origin}`, and the key is of `{other}`")
+            seen = _witnessed(witness, witnesses, origin)
         if wrong := next((each for each in seen if each.checkpoint.origin != origin), None):
             raise Misuse(f"this ledger is `{origin}`, and the checkpoint is of `{wrong.checkpoint.origin}`")
         found = [compare(url, each) for each in seen]
@@ -85,7 +88,7 @@ def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "lis
     from gateway.settings import witnesses
 
     if len(keys) != (1 if url else 0):
-        raise Misuse("`--witness URL` goes with its --key, and with no other witness's")
+        raise Misuse("`--witness URL` goes with one --key of a witness, its own; `remit witness key` prints it")
     asked = (_at(url, keys[0]),) if url else witnesses(os.environ).witnesses
     if not asked:
         raise Misuse("give --witness URL and --key, or --checkpoint FILE and --key, or set REMIT_WITNESSES")
@@ -102,14 +105,10 @@ def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "lis
 
 def _at(url: str, key: "Verifier") -> "WitnessAt":
     from audit.cosigner import WitnessAt
-    from audit.errors import BadNote
 
     if not url.startswith(("http://", "https://")):
         raise Misuse(f"`--witness {url}` is no address; write it like http://127.0.0.1:8471")
-    try:
-        return WitnessAt(url, key)
-    except BadNote as wrong:
-        raise Misuse(f"`--key`: {wrong}; `remit witness key` prints the witness's") from wrong
+    return WitnessAt(url, key)
 
 
 def _asked(witness: "WitnessAt", origin: str) -> "Seen":
