@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from audit import trail
-from audit.canonical import LARGEST_INTEGER
 from audit.entries import Entry, Json, Kind
 from authz.usage import Used
 from policy.approving import may_end
@@ -19,6 +18,7 @@ from .parts import Parts
 from .problems import Failed
 from .reads import unwrap
 from .requests import looking
+from .trail import Before
 
 PURPOSE = "oversight"
 
@@ -59,7 +59,7 @@ def routes(parts: Parts, caller: Callable[..., Principal]) -> APIRouter:
         id: str,
         who: Who,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER, description="`next` of the page before")] = None,
+        before: Before = None,
     ) -> dict[str, Any]:
         """Every read under a grant, newest first, from the ledger."""
         found = _found(parts, id, who)

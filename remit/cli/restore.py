@@ -45,20 +45,12 @@ def restore_check(
     """Says whether a restored database is all that was seen.
 
     By its witnesses, or by a checkpoint that was kept. Exits with 1 where some of it is lost, and says how much."""
-    from audit.notes import COSIGNED
     from audit.restored import Outcome, compare, origin_of
 
     trusted = keys_of(keys)
-    witnesses = [key for key in trusted if key.algorithm == COSIGNED]
     with ledger(database) as url:
         origin = origin_of(url)
-        if checkpoint:
-            seen = [_kept(checkpoint, trusted, witness)]
-        else:
-            # What the database calls itself is its own word, and a witness may know several ledgers.
-            if other := next((key.name for key in trusted if key not in witnesses and key.name != origin), None):
-                raise Misuse(f"this ledger is `{origin}`, and the key is of `{other}`")
-            seen = _witnessed(witness, witnesses, origin)
+        seen = [_kept(checkpoint, trusted, witness)] if checkpoint else _witnessed(witness, trusted, origin)
         if wrong := next((each for each in seen if each.checkpoint.origin != origin), None):
             raise Misuse(f"this ledger is `{origin}`, and the checkpoint is of `{wrong.checkpoint.origin}`")
         found = [compare(url, each) for each in seen]
@@ -85,11 +77,16 @@ def _kept(file: Path, keys: "Sequence[Verifier]", witness: str | None) -> "Seen"
 def _witnessed(url: str | None, keys: "Sequence[Verifier]", origin: str) -> "list[Seen]":
     """What each witness saw; one that cannot be asked is told of, and only where none can it is a fault."""
     from audit.errors import NotCosigned
+    from audit.notes import COSIGNED
     from gateway.settings import witnesses
 
-    if len(keys) != (1 if url else 0):
+    own = [key for key in keys if key.algorithm == COSIGNED]
+    # What the database calls itself is its own word, and a witness may know several ledgers.
+    if other := next((key.name for key in keys if key not in own and key.name != origin), None):
+        raise Misuse(f"this ledger is `{origin}`, and the key is of `{other}`")
+    if len(own) != (1 if url else 0):
         raise Misuse("`--witness URL` goes with one --key of a witness, its own; `remit witness key` prints it")
-    asked = (_at(url, keys[0]),) if url else witnesses(os.environ).witnesses
+    asked = (_at(url, own[0]),) if url else witnesses(os.environ).witnesses
     if not asked:
         raise Misuse("give --witness URL and --key, or --checkpoint FILE and --key, or set REMIT_WITNESSES")
     seen = []
